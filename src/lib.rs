@@ -1,0 +1,1 @@
+//! Entrada: the OAuth front door for MCP servers whose users live in Microsoft Entra ID.
