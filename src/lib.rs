@@ -1,1 +1,6 @@
 //! Entrada: the OAuth front door for MCP servers whose users live in Microsoft Entra ID.
+//!
+//! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
+
+pub mod domain;
+pub mod ports;
