@@ -1,4 +1,17 @@
 //! What we remember: grants, logins, clients, keys, and the credentials made from them.
 
+pub mod access_token;
+pub mod client;
 pub mod document;
+pub mod event;
+pub mod grant;
+pub mod keys;
+pub mod login;
+pub mod person;
+pub mod policy;
+pub mod reference;
+pub mod resource;
+pub mod seal;
+pub mod signing;
 pub mod time;
+pub mod trust;

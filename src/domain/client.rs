@@ -1,0 +1,176 @@
+//! Clients that carry their own registration: the `client_id` describes and authenticates itself.
+//!
+//! Nobody has to remember it, so that registering costs nothing, and a client survives a restart, a
+//! new replica and an empty store.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::Serialize;
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::domain::keys::Generation;
+use crate::domain::keys::KeyRing;
+use crate::domain::keys::NotAuthentic;
+use crate::domain::keys::Purpose;
+use crate::domain::keys::TAG_LEN;
+use crate::protocol::client_auth::AuthMethod;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::registration::ClientMetadata;
+use crate::protocol::scope::Scopes;
+
+/// Longer ids are neither made nor read: they travel in URLs and cookies.
+pub const MAX_ID_LENGTH: usize = 1_024;
+
+const ID_PREFIX: &str = "edc_";
+const SECRET_PREFIX: &str = "edcs_";
+const VERSION: u8 = 1;
+
+/// A client identifier. Not a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+impl ClientId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A short hash: how logs, metrics and the store name a client.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let digest: [u8; 32] = Sha256::digest(format!("entrada/1/client/{}", self.0)).into();
+        URL_SAFE_NO_PAD.encode(&digest[..12])
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A client whose id has been authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub id: ClientId,
+    /// What it calls itself. Nobody has verified it.
+    pub name: String,
+    pub redirect_uris: Vec<RedirectUri>,
+    pub auth_method: AuthMethod,
+    /// What it said it would ask for; it limits nothing.
+    pub scope: Scopes,
+}
+
+/// What lies in a client id. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+struct Registration {
+    name: String,
+    redirect_uris: Vec<RedirectUri>,
+    auth_method: AuthMethod,
+    scope: Scopes,
+    /// Makes two confidential clients with the same metadata two clients with two secrets.
+    salt: Option<[u8; 16]>,
+}
+
+/// The id would be longer than [`MAX_ID_LENGTH`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl Client {
+    /// Makes the id of a client. The same public metadata gives the same id every time, so that a
+    /// client that registers twice stays one client.
+    ///
+    /// `salt` is used for confidential clients only.
+    pub fn register(keys: &KeyRing, metadata: &ClientMetadata, salt: [u8; 16]) -> Result<Self, TooLong> {
+        let mut redirect_uris: Vec<RedirectUri> = Vec::new();
+        for uri in metadata.redirect_uris.iter().map(RedirectUri::without_loopback_port) {
+            if !redirect_uris.contains(&uri) {
+                redirect_uris.push(uri);
+            }
+        }
+        let auth_method = metadata.token_endpoint_auth_method;
+        let registration = Registration {
+            name: metadata.client_name.clone(),
+            redirect_uris,
+            auth_method,
+            scope: metadata.scope.clone(),
+            salt: (auth_method != AuthMethod::None).then_some(salt),
+        };
+        let generation = keys.current();
+        let mut bytes = vec![VERSION, generation.0];
+        bytes.extend(postcard::to_stdvec(&registration).expect("plain data serialises"));
+        let tag = keys.mac(Purpose::ClientId, generation, &bytes).expect("the current generation is known");
+        bytes.extend(tag);
+        let id = format!("{ID_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        if id.len() > MAX_ID_LENGTH {
+            return Err(TooLong);
+        }
+        Ok(registration.into_client(id))
+    }
+
+    /// Reads a client id that somebody presents.
+    pub fn recognise(keys: &KeyRing, id: &str) -> Result<Self, NotAuthentic> {
+        let text = id.strip_prefix(ID_PREFIX).ok_or(NotAuthentic)?;
+        if id.len() > MAX_ID_LENGTH {
+            return Err(NotAuthentic);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAuthentic)?;
+        let split = bytes.len().checked_sub(TAG_LEN).ok_or(NotAuthentic)?;
+        let (message, tag) = bytes.split_at(split);
+        let [VERSION, generation, registration @ ..] = message else { return Err(NotAuthentic) };
+        keys.verify(Purpose::ClientId, Generation(*generation), message, tag)?;
+        let registration: Registration = postcard::from_bytes(registration).map_err(|_| NotAuthentic)?;
+        Ok(registration.into_client(id.to_owned()))
+    }
+
+    /// The secret of a confidential client: a MAC over its id, so that it need not be stored either.
+    ///
+    /// `None` for a public client.
+    #[must_use]
+    pub fn secret(&self, keys: &KeyRing) -> Option<String> {
+        if self.auth_method == AuthMethod::None {
+            return None;
+        }
+        let generation = keys.current();
+        let tag = keys.mac(Purpose::ClientSecret, generation, self.id.as_str().as_bytes()).ok()?;
+        let bytes = [[VERSION, generation.0].as_slice(), &tag].concat();
+        Some(format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Checks a presented secret, in constant time.
+    pub fn verify_secret(&self, keys: &KeyRing, secret: &str) -> Result<(), NotAuthentic> {
+        let text = secret.strip_prefix(SECRET_PREFIX).ok_or(NotAuthentic)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAuthentic)?;
+        let [VERSION, generation, tag @ ..] = bytes.as_slice() else { return Err(NotAuthentic) };
+        keys.verify(Purpose::ClientSecret, Generation(*generation), self.id.as_str().as_bytes(), tag)
+    }
+
+    /// Whether it registered this redirect URI.
+    #[must_use]
+    pub fn allows(&self, presented: &RedirectUri) -> bool {
+        self.redirect_uris.iter().any(|registered| registered.allows(presented))
+    }
+
+    /// The name to show, which may be missing.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        if self.name.is_empty() { "An application without a name" } else { &self.name }
+    }
+}
+
+impl Registration {
+    fn into_client(self, id: String) -> Client {
+        Client {
+            id: ClientId(id),
+            name: self.name,
+            redirect_uris: self.redirect_uris,
+            auth_method: self.auth_method,
+            scope: self.scope,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The audit trail: what is worth knowing afterwards, by ids only, never a credential.
+
+/// Everything that is recorded. The table in `docs/events.md` is this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventName {
+    ConsentShown,
+    ConsentApproved,
+    ConsentDenied,
+    SignInCompleted,
+    CodeRedeemed,
+    CodeReplayed,
+    TokenRefreshed,
+    TokenRepeated,
+    TokenReplayed,
+    GrantRevoked,
+    RequestRefused,
+    UpstreamRefused,
+    StoreAway,
+}
+
+impl EventName {
+    pub const ALL: [Self; 13] = [
+        Self::ConsentShown,
+        Self::ConsentApproved,
+        Self::ConsentDenied,
+        Self::SignInCompleted,
+        Self::CodeRedeemed,
+        Self::CodeReplayed,
+        Self::TokenRefreshed,
+        Self::TokenRepeated,
+        Self::TokenReplayed,
+        Self::GrantRevoked,
+        Self::RequestRefused,
+        Self::UpstreamRefused,
+        Self::StoreAway,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What it means, and the fields it carries.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        self.row().1
+    }
+
+    #[must_use]
+    pub fn fields(self) -> &'static [&'static str] {
+        self.row().2
+    }
+
+    fn row(self) -> (&'static str, &'static str, &'static [&'static str]) {
+        match self {
+            Self::ConsentShown => (
+                "consent.shown",
+                "A verified authorization request was answered with the consent page.",
+                &["client", "redirect_host", "resource", "scope"],
+            ),
+            Self::ConsentApproved => (
+                "consent.approved",
+                "A person approved; the browser was sent to the identity provider.",
+                &["client", "redirect_host", "resource", "scope"],
+            ),
+            Self::ConsentDenied => {
+                ("consent.denied", "A person declined.", &["client", "redirect_host", "resource", "scope"])
+            }
+            Self::SignInCompleted => (
+                "signin.completed",
+                "The identity provider vouched for a person; a grant exists and its code is out.",
+                &["client", "grant", "subject", "redirect_host", "resource", "scope"],
+            ),
+            Self::CodeRedeemed => (
+                "code.redeemed",
+                "A code became an access token, and a refresh token where the provider gave one.",
+                &["client", "grant", "subject", "resource", "scope"],
+            ),
+            Self::CodeReplayed => (
+                "code.replayed",
+                "A redeemed code came again with full proof, too late for a retry; the grant was revoked.",
+                &["client", "grant", "subject"],
+            ),
+            Self::TokenRefreshed => (
+                "token.refreshed",
+                "A refresh token became its successor and a new access token.",
+                &["client", "grant", "subject", "resource", "scope", "n"],
+            ),
+            Self::TokenRepeated => (
+                "token.repeated",
+                "The refresh token before the current one came within the grace; it got the same successor.",
+                &["client", "grant", "subject", "resource", "scope", "n"],
+            ),
+            Self::TokenReplayed => (
+                "token.replayed",
+                "A refresh token came again after the grace; the grant was revoked.",
+                &["client", "grant", "subject", "n"],
+            ),
+            Self::GrantRevoked => (
+                "grant.revoked",
+                "A grant ended; the reason says why.",
+                &["client", "grant", "subject", "reason"],
+            ),
+            Self::RequestRefused => (
+                "request.refused",
+                "A request was refused; the reason is ours, the client saw a code.",
+                &["endpoint", "status", "reason"],
+            ),
+            Self::UpstreamRefused => (
+                "upstream.refused",
+                "The identity provider did not do what was asked; code and ids as it gave them.",
+                &["call", "reason", "upstream_code", "correlation_id"],
+            ),
+            Self::StoreAway => {
+                ("store.away", "The store did not answer; nothing was spent.", &["operation", "reason"])
+            }
+        }
+    }
+}
+
+/// One thing that happened. Absent fields are not written.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    pub client: Option<String>,
+    /// The `sid`.
+    pub grant: Option<String>,
+    /// `tid:oid`.
+    pub subject: Option<String>,
+    pub redirect_host: Option<String>,
+    pub resource: Option<String>,
+    pub scope: Option<String>,
+    /// Which refresh token, counted from 0.
+    pub n: Option<u32>,
+    pub endpoint: Option<String>,
+    pub status: Option<u16>,
+    pub reason: Option<&'static str>,
+    pub call: Option<&'static str>,
+    pub operation: Option<&'static str>,
+    /// `AADSTS…` without its prefix.
+    pub upstream_code: Option<u32>,
+    pub correlation_id: Option<String>,
+}

@@ -1,0 +1,231 @@
+//! The grant: one document for each sign-in, one state machine, one swap for each step.
+//!
+//! `Pending → Active(0) → Active(1) → … → Revoked`. Redeeming the code is the first swap, each
+//! refresh one more. What is decided here is decided on values; the store only compares.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::domain::client::ClientId;
+use crate::domain::document::Document;
+use crate::domain::document::DocumentKey;
+use crate::domain::document::State;
+use crate::domain::document::WriteId;
+use crate::domain::keys::Generation;
+use crate::domain::keys::KeyRing;
+use crate::domain::keys::NotAuthentic;
+use crate::domain::person::Person;
+use crate::domain::person::UserKey;
+use crate::domain::policy::Lifetimes;
+use crate::domain::seal::SealNonce;
+use crate::domain::seal::Sealed;
+use crate::domain::time::Timestamp;
+use crate::protocol::client_auth::AuthMethod;
+use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scopes;
+
+/// Partitions of grants begin so.
+pub const PARTITION_PREFIX: &str = "g.";
+const SCHEMA: u16 = 1;
+
+/// A code that comes again within this time of its redemption is a client that retries, not a thief.
+pub const CODE_RETRY: Duration = Duration::from_secs(10);
+
+/// A hash of the login's id. In base64url it is the `sid` claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GrantId(pub [u8; 16]);
+
+impl GrantId {
+    /// Reads a `sid`.
+    #[must_use]
+    pub fn parse(sid: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(sid).ok()?.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// Where a grant lies: in its user's partition.
+#[must_use]
+pub fn document_key(user: UserKey, id: GrantId) -> DocumentKey {
+    DocumentKey { partition: format!("{PARTITION_PREFIX}{user}"), id: id.to_string() }
+}
+
+/// The state of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The code is out.
+    Pending,
+    /// Refresh token `n` is the current one.
+    Active(u32),
+    Revoked,
+}
+
+/// A refresh token of the identity provider. It is never shown to anybody but the provider.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UpstreamToken(pub String);
+
+impl fmt::Debug for UpstreamToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamToken(redacted)")
+    }
+}
+
+/// What a grant remembers; sealed where it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantBody {
+    pub client_id: ClientId,
+    pub client_name: String,
+    /// How the client has to authenticate: never more weakly than when the grant was made.
+    pub auth_method: AuthMethod,
+    pub redirect_uri: RedirectUri,
+    pub code_challenge: CodeChallenge,
+    /// Identifier of the resource.
+    pub resource: String,
+    pub scopes: Scopes,
+    pub person: Person,
+    /// The key that made the newest credential of this grant.
+    pub generation: Generation,
+    pub created_at: Timestamp,
+    pub redeemed_at: Option<Timestamp>,
+    /// When the last swap was: the grace is counted from it.
+    pub swapped_at: Timestamp,
+    /// Absent where the identity provider gives none: then there are no refresh tokens of ours either.
+    pub upstream: Option<UpstreamToken>,
+    /// When the identity provider last vouched for the person.
+    pub vouched_at: Timestamp,
+}
+
+/// A grant as it was read, or as it is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub id: GrantId,
+    pub user: UserKey,
+    pub phase: Phase,
+    pub expires_at: Timestamp,
+    pub body: GrantBody,
+}
+
+/// Which refresh token of a grant was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented {
+    Current,
+    /// The one before, within the grace: its client has not heard of the successor.
+    Predecessor,
+    /// An older one, or the one before after the grace: somebody has a copy.
+    Replayed,
+    /// The grant issues no refresh tokens (any more), or never issued this one.
+    Unknown,
+}
+
+impl Grant {
+    /// A new grant, whose code is out.
+    #[must_use]
+    pub fn pending(id: GrantId, lifetimes: &Lifetimes, body: GrantBody) -> Self {
+        let user = body.person.subject.user_key();
+        // Longer than the code lives: as long as its login could still come back a second time.
+        let expires_at = body.created_at.plus(lifetimes.login.max(lifetimes.code));
+        Self { id, user, phase: Phase::Pending, expires_at, body }
+    }
+
+    /// `Pending → Active(0)`. `None` from any other state.
+    #[must_use]
+    pub fn redeemed(mut self, now: Timestamp, lifetimes: &Lifetimes, access: Duration) -> Option<Self> {
+        if self.phase != Phase::Pending {
+            return None;
+        }
+        self.body.redeemed_at = Some(now);
+        self.enter(Phase::Active(0), now, lifetimes, access);
+        Some(self)
+    }
+
+    /// `Active(n) → Active(n+1)`. `None` from any other state.
+    #[must_use]
+    pub fn rotated(mut self, now: Timestamp, lifetimes: &Lifetimes, access: Duration) -> Option<Self> {
+        let Phase::Active(n) = self.phase else { return None };
+        self.enter(Phase::Active(n.checked_add(1)?), now, lifetimes, access);
+        Some(self)
+    }
+
+    /// Any state → `Revoked`. It stays until it would have expired, so that it is known as such.
+    #[must_use]
+    pub fn revoked(mut self) -> Self {
+        self.phase = Phase::Revoked;
+        self.body.upstream = None;
+        self
+    }
+
+    /// When the code of a pending grant ends.
+    #[must_use]
+    pub fn code_expires_at(&self, lifetimes: &Lifetimes) -> Timestamp {
+        self.body.created_at.plus(lifetimes.code)
+    }
+
+    /// Which of this grant's refresh tokens `n` is.
+    #[must_use]
+    pub fn presented(&self, n: u32, now: Timestamp, grace: Duration) -> Presented {
+        let Phase::Active(current) = self.phase else { return Presented::Unknown };
+        if self.body.upstream.is_none() || n > current {
+            return Presented::Unknown;
+        }
+        let within_grace = now < self.body.swapped_at.plus(grace);
+        match current - n {
+            0 => Presented::Current,
+            1 if within_grace => Presented::Predecessor,
+            _ => Presented::Replayed,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now: Timestamp, lifetimes: &Lifetimes, access: Duration) {
+        let idle = if self.body.upstream.is_some() { lifetimes.refresh_idle } else { access };
+        self.expires_at = now.plus(idle).min(self.body.created_at.plus(lifetimes.refresh_max));
+        self.body.swapped_at = now;
+        self.phase = phase;
+    }
+
+    /// The document of this grant.
+    #[must_use]
+    pub fn to_document(&self, keys: &KeyRing, write_id: WriteId, nonce: SealNonce) -> Document {
+        let key = document_key(self.user, self.id);
+        let (state, generation) = match self.phase {
+            Phase::Pending => (State::Pending, 0),
+            Phase::Active(n) => (State::Active, n),
+            Phase::Revoked => (State::Revoked, 0),
+        };
+        let place = place(&key, state, generation, self.expires_at);
+        let body = Sealed::record(keys, &place, nonce, &self.body).into_bytes();
+        Document { key, schema: SCHEMA, state, generation, write_id, expires_at: Some(self.expires_at), body }
+    }
+
+    /// Reads a grant back. What is in clear is authenticated with the body: whoever can write to the
+    /// store can replay an old grant, but cannot alter one.
+    pub fn from_document(keys: &KeyRing, document: Document) -> Result<Self, NotAuthentic> {
+        let Document { key, schema, state, generation, expires_at, body, .. } = document;
+        let expires_at = expires_at.filter(|_| schema == SCHEMA).ok_or(NotAuthentic)?;
+        let place = place(&key, state, generation, expires_at);
+        let body: GrantBody = Sealed::from_bytes(body).open_record(keys, &place)?;
+        let phase = match state {
+            State::Pending => Phase::Pending,
+            State::Active => Phase::Active(generation),
+            State::Revoked => Phase::Revoked,
+            State::Plain => return Err(NotAuthentic),
+        };
+        let id = GrantId::parse(&key.id).ok_or(NotAuthentic)?;
+        Ok(Self { id, user: body.person.subject.user_key(), phase, expires_at, body })
+    }
+}
+
+fn place(key: &DocumentKey, state: State, generation: u32, expires_at: Timestamp) -> String {
+    format!("{}/{}/{SCHEMA}/{state:?}/{generation}/{expires_at}", key.partition, key.id)
+}

@@ -1,0 +1,91 @@
+//! The protected resources: the MCP servers behind this issuer.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::protocol::scope::Scopes;
+
+/// A claim that a resource may ask for beyond the identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Name,
+    PreferredUsername,
+    Roles,
+    Groups,
+}
+
+/// One MCP server.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its path on this issuer.
+    pub path: String,
+    /// Its identifier (RFC 8707 §2) and the audience of its tokens, byte for byte.
+    pub identifier: String,
+    /// Where the gateway forwards to; without it tokens are only issued.
+    pub upstream: Option<Url>,
+    pub name: String,
+    /// Its scopes in the order of the configuration, each with its meaning in words.
+    pub scopes: Vec<(String, String)>,
+    pub default_scopes: Scopes,
+    pub claims: Vec<Claim>,
+    /// Lifetime of its access tokens.
+    pub access: Duration,
+}
+
+impl Resource {
+    /// All its scopes.
+    #[must_use]
+    pub fn all_scopes(&self) -> Scopes {
+        self.scopes.iter().map(|(scope, _)| scope.as_str()).collect()
+    }
+
+    /// What a request for `asked` gets: what of it exists, and the default where that is nothing.
+    /// Scopes we do not know are passed over, since clients ask for `openid`, `claudeai` and others.
+    #[must_use]
+    pub fn grantable(&self, asked: &Scopes) -> Scopes {
+        let known = asked.intersection(&self.all_scopes());
+        if known.is_empty() { self.default_scopes.clone() } else { known }
+    }
+}
+
+/// All resources of this issuer.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    all: Vec<Resource>,
+    default: Option<usize>,
+}
+
+impl Resources {
+    /// `default` is the one for clients that send no `resource`; a single resource is its own default.
+    #[must_use]
+    pub fn new(all: Vec<Resource>, default: Option<usize>) -> Self {
+        let default = if all.len() == 1 { Some(0) } else { default };
+        Self { all, default }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Resource> {
+        self.all.iter()
+    }
+
+    #[must_use]
+    pub fn default(&self) -> Option<&Resource> {
+        self.default.and_then(|position| self.all.get(position))
+    }
+
+    #[must_use]
+    pub fn by_identifier(&self, identifier: &str) -> Option<&Resource> {
+        self.all.iter().find(|resource| resource.identifier == identifier)
+    }
+
+    #[must_use]
+    pub fn by_path(&self, path: &str) -> Option<&Resource> {
+        self.all.iter().find(|resource| resource.path == path)
+    }
+
+    /// The scopes of all resources, in order.
+    #[must_use]
+    pub fn all_scopes(&self) -> Scopes {
+        self.all.iter().flat_map(|resource| resource.scopes.iter().map(|(scope, _)| scope.as_str())).collect()
+    }
+}

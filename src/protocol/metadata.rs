@@ -1,0 +1,95 @@
+//! The documents by which a client discovers us (RFC 8414, RFC 9728).
+
+use serde::Serialize;
+
+use crate::protocol::issuer::Issuer;
+use crate::protocol::scope::Scopes;
+
+/// Where everything is. One table: the router, the metadata and the cookies are made from it.
+pub mod path {
+    pub const AUTHORIZE: &str = "/authorize";
+    pub const CONSENT: &str = "/consent";
+    pub const CALLBACK: &str = "/auth/callback";
+    pub const TOKEN: &str = "/token";
+    pub const REGISTER: &str = "/register";
+    pub const REVOKE: &str = "/revoke";
+    pub const JWKS: &str = "/.well-known/jwks.json";
+    pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+    pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+    pub const LIVE: &str = "/healthz/live";
+    pub const READY: &str = "/healthz/ready";
+}
+
+/// Authorization server metadata (RFC 8414 §2).
+#[derive(Clone, Debug, Serialize)]
+pub struct AuthorizationServerMetadata {
+    pub issuer: String,
+    pub authorization_endpoint: String,
+    pub token_endpoint: String,
+    pub registration_endpoint: String,
+    pub revocation_endpoint: String,
+    pub jwks_uri: String,
+    pub scopes_supported: Vec<String>,
+    pub response_types_supported: [&'static str; 1],
+    pub response_modes_supported: [&'static str; 1],
+    pub grant_types_supported: [&'static str; 2],
+    pub token_endpoint_auth_methods_supported: [&'static str; 3],
+    pub revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    pub code_challenge_methods_supported: [&'static str; 1],
+    /// RFC 9207 §3.
+    pub authorization_response_iss_parameter_supported: bool,
+    /// RFC 9728 §4: the resources behind this issuer.
+    pub protected_resources: Vec<String>,
+}
+
+const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+
+impl AuthorizationServerMetadata {
+    /// `scopes` are those of all resources, in the order of the configuration: some clients ask for
+    /// all of them, whole and in order.
+    #[must_use]
+    pub fn new(issuer: &Issuer, scopes: &Scopes, protected_resources: Vec<String>) -> Self {
+        Self {
+            issuer: issuer.to_string(),
+            authorization_endpoint: issuer.at(path::AUTHORIZE),
+            token_endpoint: issuer.at(path::TOKEN),
+            registration_endpoint: issuer.at(path::REGISTER),
+            revocation_endpoint: issuer.at(path::REVOKE),
+            jwks_uri: issuer.at(path::JWKS),
+            scopes_supported: scopes.iter().map(str::to_owned).collect(),
+            response_types_supported: ["code"],
+            response_modes_supported: ["query"],
+            grant_types_supported: ["authorization_code", "refresh_token"],
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            code_challenge_methods_supported: ["S256"],
+            authorization_response_iss_parameter_supported: true,
+            protected_resources,
+        }
+    }
+}
+
+/// Protected resource metadata (RFC 9728 §2).
+#[derive(Clone, Debug, Serialize)]
+pub struct ProtectedResourceMetadata {
+    pub resource: String,
+    pub resource_name: String,
+    pub authorization_servers: [String; 1],
+    pub scopes_supported: Vec<String>,
+    pub bearer_methods_supported: [&'static str; 1],
+}
+
+impl ProtectedResourceMetadata {
+    /// `resource` is the identifier, exactly as clients type it.
+    #[must_use]
+    pub fn new(issuer: &Issuer, resource: &str, name: &str, scopes: &Scopes) -> Self {
+        Self {
+            resource: resource.to_owned(),
+            resource_name: name.to_owned(),
+            authorization_servers: [issuer.to_string()],
+            scopes_supported: scopes.iter().map(str::to_owned).collect(),
+            bearer_methods_supported: ["header"],
+        }
+    }
+}
