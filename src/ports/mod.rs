@@ -1,4 +1,7 @@
 //! What we need from the outside, in our own words.
 
+pub mod audit;
 pub mod clock;
+pub mod idp;
+pub mod root_key;
 pub mod store;
