@@ -3,5 +3,6 @@
 //! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
 
 pub mod domain;
+pub mod flows;
 pub mod ports;
 pub mod protocol;

@@ -1,5 +1,7 @@
 //! A login in flight. It is sealed in the browser that began it, and nowhere else.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::Serialize;
 use sha2::Digest;
@@ -82,8 +84,60 @@ pub struct UpstreamSecrets {
     pub code_verifier: [u8; 32],
 }
 
+/// The last few logins that were declined in a browser. The browser keeps the list, so that a form
+/// which is still open, or a step back in the history, does not undo a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndedLogins(Vec<String>);
+
+impl EndedLogins {
+    const MAX: usize = 8;
+
+    /// Reads the list as the browser keeps it.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(text.split('.').filter(|mark| mark.len() == 22).take(Self::MAX).map(str::to_owned).collect())
+    }
+
+    #[must_use]
+    pub fn contains(&self, login: LoginId) -> bool {
+        self.0.contains(&login.grant_id().to_string())
+    }
+
+    /// Adds a login; the oldest goes where there are too many.
+    pub fn add(&mut self, login: LoginId) {
+        self.0.insert(0, login.grant_id().to_string());
+        self.0.truncate(Self::MAX);
+    }
+
+    /// The list for the browser to keep.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.0.join(".")
+    }
+}
+
 impl std::fmt::Debug for UpstreamSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("UpstreamSecrets(redacted)")
+    }
+}
+
+impl UpstreamSecrets {
+    /// Our `state` towards the identity provider.
+    #[must_use]
+    pub fn state(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.state)
+    }
+
+    /// Our `nonce`.
+    #[must_use]
+    pub fn nonce(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.nonce)
+    }
+
+    /// Our PKCE verifier: 43 characters (RFC 7636 §4.1).
+    #[must_use]
+    pub fn code_verifier(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.code_verifier)
     }
 }

@@ -1,0 +1,279 @@
+//! The user comes back from the identity provider: validate, write the one grant, send the code.
+
+use std::borrow::Cow;
+
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::grant::Grant;
+use crate::domain::grant::GrantBody;
+use crate::domain::grant::Phase;
+use crate::domain::grant::UpstreamToken;
+use crate::domain::keys::Purpose;
+use crate::domain::login::Approved;
+use crate::domain::login::Browser;
+use crate::domain::login::Login;
+use crate::domain::reference::Kind;
+use crate::domain::reference::Reference;
+use crate::domain::seal::Sealed;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::flows::grants::GrantError;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::ports::idp::SignInAnswer;
+use crate::ports::idp::SignedIn;
+use crate::ports::idp::UpstreamError;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::parameters::Duplicated;
+use crate::protocol::parameters::Parameters;
+use crate::protocol::parameters::append;
+
+/// Clocks differ: `auth_time` may be this much older than `max_age` allows.
+const AUTH_TIME_SKEW: i64 = 120;
+
+/// Why a callback comes to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Malformed,
+    NotThisBrowser,
+    Expired,
+    Declined,
+    UpstreamError,
+    UpstreamAway,
+    UpstreamRefuses,
+    NotVouchedFor,
+    AnotherTenant,
+    TooLongAgo,
+    ClientUnknown,
+    StoreAway,
+    AlreadyUsed,
+}
+
+impl Refusal for Reason {
+    fn row(self) -> Row {
+        use ErrorCode::AccessDenied;
+        use ErrorCode::InvalidRequest;
+        use ErrorCode::ServerError;
+        use ErrorCode::TemporarilyUnavailable;
+        match self {
+            Self::Malformed => row(
+                "callback_malformed",
+                InvalidRequest,
+                "The sign-in service sent an answer that cannot be read. Start again from your application.",
+            ),
+            Self::NotThisBrowser => row(
+                "callback_of_another_browser",
+                AccessDenied,
+                "This browser did not begin this sign-in, or has finished it already. Start again from your application.",
+            ),
+            Self::Expired => row(
+                "login_expired",
+                InvalidRequest,
+                "This sign-in took too long. Start again from your application.",
+            ),
+            Self::Declined => {
+                row("upstream_declined", AccessDenied, "The user declined at the sign-in service.")
+            }
+            Self::UpstreamError => row(
+                "upstream_error",
+                AccessDenied,
+                "The sign-in service did not sign the user in. Start again, or ask whoever runs the server.",
+            ),
+            Self::UpstreamAway => row(
+                "upstream_away",
+                TemporarilyUnavailable,
+                "The sign-in service does not answer at the moment. Try again in a minute.",
+            ),
+            Self::UpstreamRefuses => row(
+                "upstream_refused",
+                ServerError,
+                "The sign-in service is not set up for this server. Whoever runs the server finds the reason in its log.",
+            ),
+            Self::NotVouchedFor => row(
+                "not_vouched_for",
+                ServerError,
+                "The sign-in service's answer could not be verified. Start again; if it stays so, whoever runs the server finds the reason in its log.",
+            ),
+            Self::AnotherTenant => row(
+                "another_tenant",
+                AccessDenied,
+                "This account belongs to another organization than this server serves. Sign in with another account.",
+            ),
+            Self::TooLongAgo => row(
+                "auth_time_too_old",
+                AccessDenied,
+                "The application asked for a fresh sign-in, and the sign-in service did not ask again. Start again.",
+            ),
+            Self::ClientUnknown => row(
+                "client_unknown",
+                ErrorCode::InvalidClient,
+                "This server no longer knows the application. Remove its stored registration for this server, then connect again.",
+            ),
+            Self::StoreAway => row(
+                "store_away",
+                TemporarilyUnavailable,
+                "The server cannot remember sign-ins at the moment. Try again in a minute.",
+            ),
+            Self::AlreadyUsed => row(
+                "login_already_used",
+                InvalidRequest,
+                "This sign-in is complete already. Go back to your application, or start again from there.",
+            ),
+        }
+    }
+}
+
+/// A refusal, and the way back to the client once we know that the login is this browser's.
+#[derive(Debug)]
+pub struct Refused {
+    pub reason: Reason,
+    /// The client's redirect URI with the error.
+    pub back: Option<String>,
+    /// The user decided: no page is needed.
+    pub at_once: bool,
+}
+
+/// What the browser holds.
+pub struct Held<'a> {
+    pub browser: Option<&'a str>,
+    /// The approved login that it keeps under the `state` of this answer.
+    pub approved: Option<&'a str>,
+}
+
+impl AuthServer {
+    /// Completes a sign-in. Returns where to send the browser: the client's redirect URI with `code`,
+    /// `state` and `iss` (RFC 6749 §4.1.2, RFC 9207 §2).
+    pub async fn callback(&self, answer: &Parameters, held: Held<'_>) -> Result<String, Refused> {
+        let Approved { login, upstream, .. } = self.approved_login(answer, &held).map_err(Refused::page)?;
+        let refused = |reason| self.refused_login(reason, &login);
+        let code = self.upstream_code(answer).map_err(refused)?;
+        let code_verifier = SecretString::from(upstream.code_verifier());
+        let question = SignInAnswer { code, code_verifier, nonce: upstream.nonce() };
+        let now = self.now();
+        let signed_in =
+            self.idp().redeem(question, now).await.map_err(|error| refused(self.not_signed_in(&error)))?;
+        check_auth_time(&login, &signed_in, now).map_err(refused)?;
+        let grant = self.grant_of(&login, signed_in, now).await.map_err(refused)?;
+        self.record(EventName::SignInCompleted, signed_in_event(&grant));
+        self.remember_client(&grant, now).await;
+        self.code_redirect(&login, &grant).map_err(refused)
+    }
+
+    fn approved_login(&self, answer: &Parameters, held: &Held<'_>) -> Result<Approved, Reason> {
+        let state = answer.one("state")?.ok_or(Reason::Malformed)?;
+        let sealed: Sealed<Approved> = Sealed::from_text(held.approved.ok_or(Reason::NotThisBrowser)?);
+        let approved =
+            sealed.open_compact(self.keys(), Purpose::Approved).map_err(|_| Reason::NotThisBrowser)?;
+        if approved.upstream.state() != state || held.browser.map(Browser::of) != Some(approved.login.browser)
+        {
+            return Err(Reason::NotThisBrowser);
+        }
+        if self.now() >= approved.login.begun_at.plus(self.policy().lifetimes.login) {
+            return Err(Reason::Expired);
+        }
+        Ok(approved)
+    }
+
+    fn upstream_code(&self, answer: &Parameters) -> Result<SecretString, Reason> {
+        match (answer.one("error")?, answer.one("code")?) {
+            (None, Some(code)) => Ok(SecretString::from(code)),
+            (Some("access_denied"), _) => Err(Reason::Declined),
+            (Some("temporarily_unavailable" | "server_error"), _) => Err(Reason::UpstreamAway),
+            (Some(_), _) => Err(Reason::UpstreamError),
+            (None, None) => Err(Reason::Malformed),
+        }
+    }
+
+    fn not_signed_in(&self, error: &UpstreamError) -> Reason {
+        self.record_upstream("redeem", error);
+        match error {
+            UpstreamError::Ended(_) => Reason::UpstreamError,
+            UpstreamError::SomebodyElse(_) => Reason::AnotherTenant,
+            UpstreamError::Invalid(_) => Reason::NotVouchedFor,
+            UpstreamError::Refused(_) => Reason::UpstreamRefuses,
+            UpstreamError::Away(_) => Reason::UpstreamAway,
+        }
+    }
+
+    /// The one grant of this login: created only if absent, so that a repeated callback finds the first.
+    async fn grant_of(&self, login: &Login, signed_in: SignedIn, now: Timestamp) -> Result<Grant, Reason> {
+        let client = self.client(login.client_id.as_str()).map_err(|_| Reason::ClientUnknown)?;
+        let upstream = signed_in.refresh_token.map(|token| UpstreamToken(token.expose_secret().to_owned()));
+        let body = GrantBody {
+            client_id: client.id,
+            client_name: client.name,
+            auth_method: client.auth_method,
+            redirect_uri: login.redirect_uri.clone(),
+            code_challenge: login.code_challenge,
+            resource: login.resource.clone(),
+            scopes: login.scopes.clone(),
+            person: signed_in.person,
+            generation: self.keys().current(),
+            created_at: now,
+            redeemed_at: None,
+            swapped_at: now,
+            upstream,
+            vouched_at: now,
+        };
+        let grant = Grant::pending(login.id.grant_id(), &self.policy().lifetimes, body);
+        match self.create_grant(&grant).await {
+            Ok(()) => Ok(grant),
+            Err(GrantError::Conflict) => {
+                let first = self.load_grant(grant.user, grant.id).await.map_err(|_| Reason::StoreAway)?;
+                first
+                    .map(|loaded| loaded.grant)
+                    .filter(|grant| grant.phase == Phase::Pending)
+                    .ok_or(Reason::AlreadyUsed)
+            }
+            Err(GrantError::Away) => Err(Reason::StoreAway),
+        }
+    }
+
+    fn code_redirect(&self, login: &Login, grant: &Grant) -> Result<String, Reason> {
+        let reference = Reference { user: grant.user, grant: grant.id, n: 0 };
+        // Fails only if the key was dropped between two replicas' callbacks.
+        let code = reference
+            .issue(self.keys(), Kind::Code, grant.body.generation)
+            .map_err(|_| Reason::AlreadyUsed)?;
+        let mut parameters: Vec<(&str, Cow<'_, str>)> = vec![("code", code.into())];
+        parameters.extend(login.state.as_deref().map(|state| ("state", state.into())));
+        parameters.push(("iss", self.policy().issuer.as_str().into()));
+        Ok(append(login.redirect_uri.as_str(), &parameters))
+    }
+
+    fn refused_login(&self, reason: Reason, login: &Login) -> Refused {
+        let back = self.error_redirect(&login.redirect_uri, login.state.as_deref(), reason);
+        Refused { reason, back: Some(back), at_once: reason == Reason::Declined }
+    }
+}
+
+impl Refused {
+    fn page(reason: Reason) -> Self {
+        Self { reason, back: None, at_once: false }
+    }
+}
+
+impl From<Duplicated> for Reason {
+    fn from(_: Duplicated) -> Self {
+        Self::Malformed
+    }
+}
+
+/// `prompt=login` and `max_age` are promises to the client: the provider's `auth_time` has to keep them.
+fn check_auth_time(login: &Login, signed_in: &SignedIn, now: Timestamp) -> Result<(), Reason> {
+    let oldest = match (login.reauthenticate, login.max_age) {
+        (true, _) => login.begun_at,
+        (false, Some(max_age)) => Timestamp(now.0 - i64::from(max_age)),
+        (false, None) => return Ok(()),
+    };
+    let fresh = signed_in.person.auth_time.is_some_and(|at| at.0 + AUTH_TIME_SKEW >= oldest.0);
+    fresh.then_some(()).ok_or(Reason::TooLongAgo)
+}
+
+fn signed_in_event(grant: &Grant) -> Event {
+    Event { redirect_host: Some(grant.body.redirect_uri.host()), ..grant.event() }
+}

@@ -1,0 +1,104 @@
+//! The client-to-Entra mapping: which clients people have signed in with, and when.
+//!
+//! Written when a person first completes a sign-in with a client, then at most daily: nobody who has
+//! not signed in causes a write.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::domain::document::Document;
+use crate::domain::document::DocumentKey;
+use crate::domain::document::State;
+use crate::domain::document::Stored;
+use crate::domain::document::WriteId;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::grant::Grant;
+use crate::domain::policy::UpstreamApp;
+use crate::domain::seal::Sealed;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::ports::store::StoreError;
+use crate::protocol::client_auth::AuthMethod;
+use crate::protocol::redirect_uri::RedirectUri;
+
+const SCHEMA: u16 = 1;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When each client's use was last written, as far as this replica knows.
+pub(in crate::flows) struct SeenClients(Cache<String, Timestamp>);
+
+impl Default for SeenClients {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(10_000).build())
+    }
+}
+
+/// What the store knows of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRecord {
+    pub client_id: String,
+    pub client_name: String,
+    pub redirect_uri: RedirectUri,
+    pub auth_method: AuthMethod,
+    /// The application at the identity provider that this client's users sign in to.
+    pub upstream: UpstreamApp,
+    pub first_used_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+impl AuthServer {
+    /// Remembers that a person signed in with the grant's client. Its failure is recorded and fails
+    /// nobody's sign-in.
+    pub(in crate::flows) async fn remember_client(&self, grant: &Grant, now: Timestamp) {
+        let digest = grant.body.client_id.digest();
+        let seen = &self.0.seen_clients.0;
+        if seen.get(&digest).is_some_and(|at| now < at.plus(DAY)) {
+            return;
+        }
+        match self.write_client(&digest, grant, now).await {
+            Ok(()) | Err(StoreError::Conflict) => seen.insert(digest, now),
+            Err(_) => {
+                let reason = Some("client_not_remembered");
+                self.record(EventName::StoreAway, Event { client: Some(digest), reason, ..Event::default() });
+            }
+        }
+    }
+
+    async fn write_client(&self, digest: &str, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
+        let key = DocumentKey { partition: format!("c.{digest}"), id: digest.to_owned() };
+        let body = &grant.body;
+        let first = ClientRecord {
+            client_id: body.client_id.to_string(),
+            client_name: body.client_name.clone(),
+            redirect_uri: body.redirect_uri.clone(),
+            auth_method: body.auth_method,
+            upstream: self.policy().upstream.clone(),
+            first_used_at: now,
+            last_used_at: now,
+        };
+        match self.store().create(self.client_document(key.clone(), &first)).await {
+            Err(StoreError::Conflict) => {}
+            created => return created.map(drop),
+        }
+        let Some(Stored { document, version }) = self.store().read(&key).await? else { return Ok(()) };
+        let sealed: Sealed<ClientRecord> = Sealed::from_bytes(document.body);
+        let known = sealed.open_record(self.keys(), &place(&key)).ok();
+        let first_used_at = known.map_or(now, |known| known.first_used_at);
+        let latest = ClientRecord { first_used_at, ..first };
+        self.store().replace(self.client_document(key, &latest), &version).await.map(drop)
+    }
+
+    fn client_document(&self, key: DocumentKey, record: &ClientRecord) -> Document {
+        let body = Sealed::record(self.keys(), &place(&key), self.random(), record).into_bytes();
+        let write_id = WriteId(self.random());
+        Document { key, schema: SCHEMA, state: State::Plain, generation: 0, write_id, expires_at: None, body }
+    }
+}
+
+fn place(key: &DocumentKey) -> String {
+    format!("{}/{}/{SCHEMA}", key.partition, key.id)
+}

@@ -1,0 +1,209 @@
+//! The user decides. Approving seals the login anew, for the way to the identity provider and back.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::Url;
+
+use crate::domain::event::EventName;
+use crate::domain::keys::Purpose;
+use crate::domain::login::Approved;
+use crate::domain::login::Browser;
+use crate::domain::login::EndedLogins;
+use crate::domain::login::Login;
+use crate::domain::login::UpstreamSecrets;
+use crate::domain::seal::Sealed;
+use crate::flows::AuthServer;
+use crate::flows::begin::consent_event;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::ports::idp::SignInRequest;
+use crate::ports::idp::UpstreamError;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::pkce::CodeChallenge;
+
+/// A cookie over 4,096 bytes vanishes without a word; name and attributes count.
+const MAX_COOKIE_VALUE: usize = 3_900;
+
+/// Approved logins that a browser may hold at a time.
+pub const MAX_APPROVED: usize = 4;
+
+/// Why a decision is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    NotALogin,
+    AnotherBrowser,
+    AnotherSite,
+    Expired,
+    Ended,
+    NoDecision,
+    TooLarge,
+    UpstreamAway,
+    UpstreamRefuses,
+}
+
+impl Refusal for Reason {
+    fn row(self) -> Row {
+        use ErrorCode::InvalidRequest;
+        match self {
+            Self::NotALogin => row(
+                "login_unreadable",
+                InvalidRequest,
+                "This form is not one that this server made, or it is too old. Start again from your application.",
+            ),
+            Self::AnotherBrowser => row(
+                "login_of_another_browser",
+                ErrorCode::AccessDenied,
+                "This sign-in was begun in another browser, or this browser keeps no cookies. Start again from your application, in the browser that it opens.",
+            ),
+            Self::AnotherSite => row(
+                "consent_from_another_site",
+                ErrorCode::AccessDenied,
+                "The decision was sent by another website. Start again from your application.",
+            ),
+            Self::Expired => row(
+                "login_expired",
+                InvalidRequest,
+                "This sign-in waited too long. Start again from your application.",
+            ),
+            Self::Ended => row(
+                "login_ended",
+                InvalidRequest,
+                "This sign-in was declined. Start again from your application to change your mind.",
+            ),
+            Self::NoDecision => row(
+                "no_decision",
+                InvalidRequest,
+                "The form says neither approve nor deny. Start again from your application.",
+            ),
+            Self::TooLarge => row(
+                "login_too_large",
+                InvalidRequest,
+                "The application's request is too long for a cookie. Its state or redirect_uri has to be shorter.",
+            ),
+            Self::UpstreamAway => row(
+                "upstream_away",
+                ErrorCode::TemporarilyUnavailable,
+                "The sign-in service does not answer at the moment. Try again in a minute.",
+            ),
+            Self::UpstreamRefuses => row(
+                "upstream_refused",
+                ErrorCode::ServerError,
+                "The sign-in service is not set up for this server. Whoever runs the server finds the reason in its log.",
+            ),
+        }
+    }
+}
+
+/// What the consent form says.
+pub struct Submitted<'a> {
+    pub login: &'a str,
+    pub decision: Option<&'a str>,
+    /// The cookie of the browser that sends it.
+    pub browser: Option<&'a str>,
+    /// Logins that were declined in this browser.
+    pub ended: EndedLogins,
+    /// Whether the browser says that the form was on another site.
+    pub cross_site: bool,
+}
+
+/// What came of it.
+pub enum Decided {
+    /// Send the browser to the identity provider, and keep the sealed login under this state.
+    Approved { sign_in: Url, state: String, login: Sealed<Approved> },
+    /// Send the browser back to the client.
+    Denied { back: String, ended: EndedLogins },
+}
+
+/// The user declined (RFC 6749 §4.1.2.1).
+#[derive(Clone, Copy)]
+struct Declined;
+
+impl Refusal for Declined {
+    fn row(self) -> Row {
+        row("declined", ErrorCode::AccessDenied, "The user declined.")
+    }
+}
+
+impl AuthServer {
+    /// A name for a browser that has none yet: 32 random bytes.
+    #[must_use]
+    pub fn new_browser(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.random::<32>())
+    }
+
+    /// Takes the user's decision on a login of their own browser.
+    pub async fn consent(&self, form: Submitted<'_>) -> Result<Decided, Reason> {
+        if form.cross_site {
+            return Err(Reason::AnotherSite);
+        }
+        let sealed: Sealed<Login> = Sealed::from_text(form.login);
+        let login = sealed.open_compact(self.keys(), Purpose::Login).map_err(|_| Reason::NotALogin)?;
+        if form.browser.map(Browser::of) != Some(login.browser) {
+            return Err(Reason::AnotherBrowser);
+        }
+        if self.now() >= login.begun_at.plus(self.policy().lifetimes.login) {
+            return Err(Reason::Expired);
+        }
+        if form.ended.contains(login.id) {
+            return Err(Reason::Ended);
+        }
+        match form.decision {
+            Some("approve") => self.approve(login).await,
+            Some("deny") => Ok(self.deny(&login, form.ended)),
+            _ => Err(Reason::NoDecision),
+        }
+    }
+
+    async fn approve(&self, login: Login) -> Result<Decided, Reason> {
+        let upstream =
+            UpstreamSecrets { state: self.random(), nonce: self.random(), code_verifier: self.random() };
+        let request = SignInRequest {
+            state: upstream.state(),
+            nonce: upstream.nonce(),
+            code_challenge: CodeChallenge::of(&upstream.code_verifier()),
+            login_hint: login.login_hint.clone(),
+            reauthenticate: login.reauthenticate,
+            max_age: login.max_age,
+        };
+        let sign_in = self.idp().sign_in_url(&request).await.map_err(|error| self.refused_sign_in(&error))?;
+        let event = consent_event(&login);
+        let approved = Approved { login, approved_at: self.now(), upstream };
+        let login = Sealed::compact(self.keys(), Purpose::Approved, self.random(), &approved);
+        if login.to_text().len() > MAX_COOKIE_VALUE {
+            return Err(Reason::TooLarge);
+        }
+        self.record(EventName::ConsentApproved, event);
+        Ok(Decided::Approved { sign_in, state: request.state, login })
+    }
+
+    fn deny(&self, login: &Login, mut ended: EndedLogins) -> Decided {
+        ended.add(login.id);
+        self.record(EventName::ConsentDenied, consent_event(login));
+        let back = self.error_redirect(&login.redirect_uri, login.state.as_deref(), Declined);
+        Decided::Denied { back, ended }
+    }
+
+    fn refused_sign_in(&self, error: &UpstreamError) -> Reason {
+        self.record_upstream("sign_in_url", error);
+        match error {
+            UpstreamError::Away(_) => Reason::UpstreamAway,
+            _ => Reason::UpstreamRefuses,
+        }
+    }
+
+    /// Which of the approved logins that a browser holds have to go, so that with one more there are
+    /// at most [`MAX_APPROVED`]: those that do not open, then the oldest.
+    #[must_use]
+    pub fn surplus(&self, held: Vec<(String, String)>) -> Vec<String> {
+        let approved_at = |text: &str| {
+            let sealed: Sealed<Approved> = Sealed::from_text(text);
+            sealed.open_compact(self.keys(), Purpose::Approved).ok().map(|login| login.approved_at)
+        };
+        let mut aged: Vec<_> = held.into_iter().map(|(name, text)| (approved_at(&text), name)).collect();
+        aged.sort();
+        let keep = aged.iter().filter(|(at, _)| at.is_some()).count().min(MAX_APPROVED - 1);
+        aged.truncate(aged.len() - keep);
+        aged.into_iter().map(|(_, name)| name).collect()
+    }
+}

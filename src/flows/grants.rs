@@ -1,0 +1,186 @@
+//! Grants in the store, and what this replica knows of their state.
+
+use std::time::Duration;
+
+use moka::future::Cache;
+use moka::ops::compute::Op;
+
+use crate::domain::document::Version;
+use crate::domain::document::WriteId;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::grant::Grant;
+use crate::domain::grant::GrantId;
+use crate::domain::grant::Phase;
+use crate::domain::grant::document_key;
+use crate::domain::person::UserKey;
+use crate::domain::policy::REVOCATION;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::ports::idp::UpstreamError;
+use crate::ports::store::StoreError;
+
+/// Grants whose state this replica remembers: about 100 bytes each.
+const REMEMBERED: u64 = 100_000;
+
+/// How often ending a grant is tried when somebody else keeps changing it.
+const END_ATTEMPTS: usize = 8;
+
+/// Why a grant was not read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flows) enum GrantError {
+    /// Somebody else's write came first.
+    Conflict,
+    /// The store did not answer, or what it holds cannot be read.
+    Away,
+}
+
+/// A grant and the version that its successor has to name.
+pub(in crate::flows) struct Loaded {
+    pub grant: Grant,
+    pub version: Version,
+}
+
+/// What is known of a grant's state, and since when.
+#[derive(Clone, Copy)]
+struct Known {
+    alive: bool,
+    at: Timestamp,
+}
+
+/// The last known state of grants, for the gateway: one point read for each grant and interval.
+pub(in crate::flows) struct GrantStates(Cache<(UserKey, GrantId), Known>);
+
+impl Default for GrantStates {
+    fn default() -> Self {
+        // The clock of the cache is not ours: the instant lies in the value, idleness only frees memory.
+        Self(Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600)).build())
+    }
+}
+
+impl AuthServer {
+    pub(in crate::flows) async fn load_grant(
+        &self,
+        user: UserKey,
+        id: GrantId,
+    ) -> Result<Option<Loaded>, GrantError> {
+        let stored =
+            self.store().read(&document_key(user, id)).await.map_err(|e| self.store_failed("read", &e))?;
+        let Some(stored) = stored else { return Ok(None) };
+        let version = stored.version;
+        let grant = Grant::from_document(self.keys(), stored.document).map_err(|_| {
+            self.store_failed(
+                "read",
+                &StoreError::Corrupt("a grant does not open with any known key".to_owned()),
+            )
+        })?;
+        Ok(Some(Loaded { grant, version }))
+    }
+
+    pub(in crate::flows) async fn create_grant(&self, grant: &Grant) -> Result<(), GrantError> {
+        let document = grant.to_document(self.keys(), WriteId(self.random()), self.random());
+        self.store().create(document).await.map_err(|e| self.store_failed("create", &e))?;
+        Ok(())
+    }
+
+    /// The compare-and-swap that every transition is.
+    pub(in crate::flows) async fn swap_grant(
+        &self,
+        next: &Grant,
+        version: &Version,
+    ) -> Result<(), GrantError> {
+        let document = next.to_document(self.keys(), WriteId(self.random()), self.random());
+        self.store().replace(document, version).await.map_err(|e| self.store_failed("replace", &e))?;
+        let known = Known { alive: next.phase != Phase::Revoked, at: self.now() };
+        self.0.grant_states.0.insert((next.user, next.id), known).await;
+        Ok(())
+    }
+
+    /// Ends a grant, whatever state it is in. Returns it if it was still alive.
+    pub(in crate::flows) async fn end_grant(
+        &self,
+        user: UserKey,
+        id: GrantId,
+        reason: &'static str,
+    ) -> Result<Option<Grant>, GrantError> {
+        for _ in 0..END_ATTEMPTS {
+            let loaded = self.load_grant(user, id).await?;
+            let Some(Loaded { grant, version }) = loaded.filter(|l| l.grant.phase != Phase::Revoked) else {
+                return Ok(None);
+            };
+            match self.swap_grant(&grant.clone().revoked(), &version).await {
+                Ok(()) => {
+                    self.record(EventName::GrantRevoked, Event { reason: Some(reason), ..grant.event() });
+                    return Ok(Some(grant));
+                }
+                Err(GrantError::Conflict) => {}
+                Err(GrantError::Away) => return Err(GrantError::Away),
+            }
+        }
+        Err(GrantError::Away)
+    }
+
+    /// Whether a grant is alive, as far as is known: at once if this replica ended it, within
+    /// [`REVOCATION`] if another did. While the store is away the last known state holds.
+    pub(in crate::flows) async fn is_alive(&self, user: UserKey, id: GrantId) -> Result<bool, GrantError> {
+        let states = &self.0.grant_states.0;
+        let now = self.now();
+        let fresh = |known: &Known| now < known.at.plus(REVOCATION);
+        if let Some(known) = states.get(&(user, id)).await.filter(fresh) {
+            return Ok(known.alive);
+        }
+        let computed = states.entry((user, id)).and_try_compute_with(|entry| async move {
+            // Another request may have asked while this one waited its turn.
+            if entry.is_some_and(|entry| fresh(entry.value())) {
+                return Ok(Op::Nop);
+            }
+            let loaded = self.load_grant(user, id).await?;
+            let alive = loaded.is_some_and(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
+            Ok(Op::Put(Known { alive, at: now }))
+        });
+        match (computed.await, states.get(&(user, id)).await) {
+            (_, Some(known)) => Ok(known.alive),
+            (Err(error), None) => Err(error),
+            (Ok(_), None) => Ok(false),
+        }
+    }
+
+    fn store_failed(&self, operation: &'static str, error: &StoreError) -> GrantError {
+        let reason = match error {
+            StoreError::Conflict => return GrantError::Conflict,
+            StoreError::Away(_) => "away",
+            StoreError::Corrupt(_) => "corrupt",
+        };
+        self.record(
+            EventName::StoreAway,
+            Event { operation: Some(operation), reason: Some(reason), ..Event::default() },
+        );
+        GrantError::Away
+    }
+
+    pub(in crate::flows) fn record_upstream(&self, call: &'static str, error: &UpstreamError) {
+        let reason = error.reason();
+        let event = Event {
+            call: Some(call),
+            reason: Some(reason.what),
+            upstream_code: reason.code,
+            correlation_id: reason.correlation_id.clone(),
+            ..Event::default()
+        };
+        self.record(EventName::UpstreamRefused, event);
+    }
+}
+
+impl Grant {
+    /// What is recorded of a grant, by ids.
+    pub(in crate::flows) fn event(&self) -> Event {
+        Event {
+            client: Some(self.body.client_id.digest()),
+            grant: Some(self.id.to_string()),
+            subject: Some(self.body.person.subject.sub()),
+            resource: Some(self.body.resource.clone()),
+            scope: Some(self.body.scopes.to_string()),
+            ..Event::default()
+        }
+    }
+}

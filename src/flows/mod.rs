@@ -1,0 +1,128 @@
+//! What we do: one file for each verb, each a function that reads like its specification.
+
+pub mod administer;
+pub mod authenticate;
+pub mod begin;
+pub mod callback;
+pub mod clients;
+pub mod consent;
+pub mod downstream;
+pub mod exchange;
+pub mod grants;
+pub mod health;
+pub mod mint;
+pub mod refresh;
+pub mod refusal;
+pub mod register;
+pub mod revoke;
+pub mod token;
+pub mod unlock;
+pub mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::keys::KeyRing;
+use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
+use crate::flows::clients::SeenClients;
+use crate::flows::downstream::DownstreamTokens;
+use crate::flows::grants::GrantStates;
+use crate::flows::health::LastProbe;
+use crate::flows::refresh::Turns;
+use crate::flows::unlock::SigningKeys;
+use crate::ports::audit::Audit;
+use crate::ports::clock::Clock;
+use crate::ports::clock::Entropy;
+use crate::ports::idp::IdentityProvider;
+use crate::ports::store::Store;
+
+/// The outside, as the flows need it.
+#[derive(Clone)]
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub idp: Arc<dyn IdentityProvider>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub audit: Arc<dyn Audit>,
+}
+
+/// The authorization server: its ports, its keys and its policy. Cheap to clone.
+///
+/// What it holds in memory is for speed alone; another replica with the same store and root key
+/// answers the same.
+#[derive(Clone)]
+pub struct AuthServer(Arc<Parts>);
+
+struct Parts {
+    ports: Ports,
+    keys: KeyRing,
+    signing: SigningKeys,
+    policy: Policy,
+    grant_states: GrantStates,
+    seen_clients: SeenClients,
+    downstream_tokens: DownstreamTokens,
+    turns: Turns,
+    last_probe: LastProbe,
+}
+
+impl AuthServer {
+    #[must_use]
+    pub fn new(ports: Ports, keys: KeyRing, signing: SigningKeys, policy: Policy) -> Self {
+        Self(Arc::new(Parts {
+            ports,
+            keys,
+            signing,
+            policy,
+            grant_states: GrantStates::default(),
+            seen_clients: SeenClients::default(),
+            downstream_tokens: DownstreamTokens::default(),
+            turns: Turns::default(),
+            last_probe: LastProbe::default(),
+        }))
+    }
+
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// The public signing keys.
+    #[must_use]
+    pub fn signing_keys(&self) -> &SigningKeys {
+        &self.0.signing
+    }
+
+    fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.0.ports.store.as_ref()
+    }
+
+    fn idp(&self) -> &dyn IdentityProvider {
+        self.0.ports.idp.as_ref()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.ports.clock.now()
+    }
+
+    /// Time since some fixed instant, for measuring.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.ports.clock.elapsed()
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        self.0.ports.entropy.bytes()
+    }
+
+    /// Records an event in the audit trail.
+    pub fn record(&self, name: EventName, event: Event) {
+        self.0.ports.audit.record(name, event);
+    }
+}

@@ -1,0 +1,154 @@
+//! Refreshing (RFC 6749 §6): one read, one swap, and the identity provider's word in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::domain::client::Client;
+use crate::domain::document::Version;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::grant::Grant;
+use crate::domain::grant::GrantId;
+use crate::domain::grant::Presented;
+use crate::domain::grant::UpstreamToken;
+use crate::domain::reference::Kind;
+use crate::domain::reference::Reference;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::flows::grants::GrantError;
+use crate::flows::grants::Loaded;
+use crate::flows::token::Reason;
+use crate::ports::idp::Refreshed;
+use crate::ports::idp::UpstreamError;
+use crate::protocol::parameters::Parameters;
+use crate::protocol::scope::Scopes;
+use crate::protocol::token::TokenResponse;
+
+/// One refresh of a grant at a time in this process: the others wait and find its result, so that the
+/// identity provider is asked once. Across processes the swap decides.
+pub(in crate::flows) struct Turns(Cache<GrantId, Arc<Mutex<()>>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(60)).build())
+    }
+}
+
+impl Turns {
+    async fn take(&self, grant: GrantId) -> OwnedMutexGuard<()> {
+        self.0.get_with(grant, Arc::default).lock_owned().await
+    }
+}
+
+impl AuthServer {
+    pub(in crate::flows) async fn refresh(
+        &self,
+        client: &Client,
+        form: &Parameters,
+    ) -> Result<TokenResponse, Reason> {
+        let token = form.one("refresh_token")?.ok_or(Reason::TokenMissing)?;
+        let asked = form.one("scope")?.map(Scopes::parse).unwrap_or_default();
+        let reference =
+            Reference::read(self.keys(), Kind::RefreshToken, token).map_err(|_| Reason::TokenGarbage)?;
+        let _turn = self.0.turns.take(reference.grant).await;
+        match self.refresh_once(client, form, reference, &asked).await {
+            // Another replica came first: what it left is read once more, and within the grace it is
+            // the answer.
+            Err(Reason::RaceLost) => self.refresh_once(client, form, reference, &asked).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn refresh_once(
+        &self,
+        client: &Client,
+        form: &Parameters,
+        reference: Reference,
+        asked: &Scopes,
+    ) -> Result<TokenResponse, Reason> {
+        let Reference { user, grant, n } = reference;
+        let Loaded { grant, version } = self.load_grant(user, grant).await?.ok_or(Reason::TokenUnknown)?;
+        let resource = self.check_use(&grant, client, form)?;
+        let now = self.now();
+        let (next, event) = match grant.presented(n, now, self.policy().lifetimes.grace) {
+            Presented::Unknown => return Err(Reason::TokenUnknown),
+            Presented::Replayed => return Err(self.replayed(&grant, n).await),
+            Presented::Predecessor => (grant, EventName::TokenRepeated),
+            Presented::Current => {
+                let vouched = self.vouched(grant, &version, now).await?;
+                let mut next = vouched
+                    .rotated(now, &self.policy().lifetimes, resource.access)
+                    .ok_or(Reason::TokenUnknown)?;
+                next.body.generation = self.keys().current();
+                self.swap_grant(&next, &version).await?;
+                (next, EventName::TokenRefreshed)
+            }
+        };
+        // A narrower scope narrows this access token alone; the grant keeps what was consented to.
+        let narrowed = asked.intersection(&next.body.scopes);
+        let scopes = if narrowed.is_empty() { &next.body.scopes } else { &narrowed };
+        self.record(event, Event { n: Some(n), scope: Some(scopes.to_string()), ..next.event() });
+        Ok(self.mint(&next, resource, scopes, now)?)
+    }
+
+    /// The grant with the identity provider's word, asked for anew when the last is older than `recheck`.
+    async fn vouched(&self, mut grant: Grant, version: &Version, now: Timestamp) -> Result<Grant, Reason> {
+        if now < grant.body.vouched_at.plus(self.policy().lifetimes.recheck) {
+            return Ok(grant);
+        }
+        let UpstreamToken(token) = grant.body.upstream.clone().ok_or(Reason::TokenUnknown)?;
+        let Refreshed { person, refresh_token } =
+            match self.idp().refresh(&SecretString::from(token), now).await {
+                Ok(refreshed) => refreshed,
+                Err(error) => return Err(self.not_vouched(grant, version, &error).await),
+            };
+        if let Some(person) = person {
+            if person.subject != grant.body.person.subject {
+                return Err(self.ended(grant, version, "upstream_other_person").await);
+            }
+            let auth_time = person.auth_time.or(grant.body.person.auth_time);
+            grant.body.person = person;
+            grant.body.person.auth_time = auth_time;
+        }
+        if let Some(token) = refresh_token {
+            grant.body.upstream = Some(UpstreamToken(token.expose_secret().to_owned()));
+        }
+        grant.body.vouched_at = now;
+        Ok(grant)
+    }
+
+    /// Only the end of the session there ends the grant; any other trouble spends nothing.
+    async fn not_vouched(&self, grant: Grant, version: &Version, error: &UpstreamError) -> Reason {
+        self.record_upstream("refresh", error);
+        match error {
+            UpstreamError::Ended(_) => self.ended(grant, version, "upstream_session_ended").await,
+            UpstreamError::SomebodyElse(_) => self.ended(grant, version, "upstream_other_person").await,
+            UpstreamError::Invalid(_) | UpstreamError::Refused(_) | UpstreamError::Away(_) => {
+                Reason::UpstreamAway
+            }
+        }
+    }
+
+    /// Ends the grant if it is still the one that the provider was asked about: where it rotates its
+    /// tokens, a refresh that lost the race is refused there, and must not end what the winner made.
+    async fn ended(&self, grant: Grant, version: &Version, reason: &'static str) -> Reason {
+        let event = Event { reason: Some(reason), ..grant.event() };
+        match self.swap_grant(&grant.revoked(), version).await {
+            Ok(()) => self.record(EventName::GrantRevoked, event),
+            Err(error) => return error.into(),
+        }
+        Reason::SessionEnded
+    }
+
+    async fn replayed(&self, grant: &Grant, n: u32) -> Reason {
+        self.record(EventName::TokenReplayed, Event { n: Some(n), ..grant.event() });
+        let ended = self.end_grant(grant.user, grant.id, "refresh_token_replayed").await;
+        ended.map_or_else(GrantError::into, |_| Reason::TokenReplayed)
+    }
+}

@@ -1,0 +1,34 @@
+//! How a refusal is said: a name for us, a code for clients, a sentence for people.
+
+use crate::protocol::error::ErrorCode;
+use crate::protocol::error::OAuthError;
+
+/// One row of a flow's table of reasons.
+pub struct Row {
+    /// How logs and metrics name it.
+    pub name: &'static str,
+    pub code: ErrorCode,
+    /// What went wrong and what to do next, in words of ours (RFC 6749 §5.2 limits the characters).
+    pub sentence: &'static str,
+}
+
+/// Why a flow refused. Each flow has one enum of reasons and one exhaustive table.
+pub trait Refusal: Copy {
+    fn row(self) -> Row;
+
+    /// What the client is told.
+    fn oauth(self) -> OAuthError {
+        let Row { code, sentence, .. } = self.row();
+        OAuthError { code, description: sentence }
+    }
+}
+
+/// Writes a row.
+#[must_use]
+pub const fn row(name: &'static str, code: ErrorCode, sentence: &'static str) -> Row {
+    Row { name, code, sentence }
+}
+
+/// Rides on a response that refuses, for the log and the metrics. It does not leave the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedFor(pub &'static str);

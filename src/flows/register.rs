@@ -1,0 +1,72 @@
+//! Dynamic client registration (RFC 7591). Nothing is stored: the id that is made is the record.
+
+use serde_json::Value;
+
+use crate::domain::client::Client;
+use crate::flows::AuthServer;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::registration::ClientMetadata;
+use crate::protocol::registration::NotRegistrable;
+use crate::protocol::registration::RegistrationResponse;
+
+/// Why a registration is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Malformed,
+    NoRedirectUri,
+    AuthMethod,
+    TooLong,
+}
+
+impl Refusal for Reason {
+    fn row(self) -> Row {
+        use ErrorCode::InvalidClientMetadata;
+        use ErrorCode::InvalidRedirectUri;
+        match self {
+            Self::Malformed => row(
+                "metadata_malformed",
+                InvalidClientMetadata,
+                "The body must be a JSON object of client metadata (RFC 7591 section 2).",
+            ),
+            Self::NoRedirectUri => row(
+                "no_redirect_uri",
+                InvalidRedirectUri,
+                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], without fragment or user information, at most 512 characters long.",
+            ),
+            Self::AuthMethod => row(
+                "auth_method_unknown",
+                InvalidClientMetadata,
+                "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post.",
+            ),
+            Self::TooLong => row(
+                "metadata_too_long",
+                InvalidClientMetadata,
+                "The metadata make a client_id of more than 1024 characters; register fewer or shorter redirect URIs.",
+            ),
+        }
+    }
+}
+
+impl From<NotRegistrable> for Reason {
+    fn from(why: NotRegistrable) -> Self {
+        match why {
+            NotRegistrable::Malformed => Self::Malformed,
+            NotRegistrable::NoRedirectUri => Self::NoRedirectUri,
+            NotRegistrable::AuthMethod => Self::AuthMethod,
+        }
+    }
+}
+
+impl AuthServer {
+    /// Registers a client: read, reduce to what exists here, make the id, answer.
+    pub fn register(&self, body: &Value) -> Result<RegistrationResponse, Reason> {
+        let mut metadata = ClientMetadata::read(body)?;
+        metadata.scope = metadata.scope.intersection(&self.policy().resources.all_scopes());
+        let client = Client::register(self.keys(), &metadata, self.random()).map_err(|_| Reason::TooLong)?;
+        let secret = client.secret(self.keys());
+        Ok(RegistrationResponse::new(client.id.to_string(), secret, metadata))
+    }
+}

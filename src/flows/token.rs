@@ -1,0 +1,168 @@
+//! The token endpoint (RFC 6749 §3.2): one path for every grant type, so that none forgets a check.
+
+use crate::domain::client::Client;
+use crate::domain::grant::Grant;
+use crate::domain::grant::Phase;
+use crate::domain::resource::Resource;
+use crate::flows::AuthServer;
+use crate::flows::authenticate::NotAuthenticated;
+use crate::flows::grants::GrantError;
+use crate::flows::mint::NotMinted;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::protocol::client_auth::NotPresented;
+use crate::protocol::client_auth::PresentedClient;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::parameters::Duplicated;
+use crate::protocol::parameters::Parameters;
+use crate::protocol::token::TokenResponse;
+
+/// Why the token endpoint refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    ClientMissing,
+    ClientMalformed,
+    ClientAmbiguous,
+    ClientUnknown,
+    ClientSecret,
+    Duplicated,
+    GrantTypeMissing,
+    GrantTypeUnsupported,
+    CodeMissing,
+    CodeGarbage,
+    CodeUnknown,
+    CodeExpired,
+    CodeSpent,
+    CodeReplayed,
+    RaceLost,
+    NotThisClients,
+    RedirectMismatch,
+    VerifierMissing,
+    VerifierMismatch,
+    ResourceMismatch,
+    ResourceGone,
+    TokenMissing,
+    TokenGarbage,
+    TokenUnknown,
+    TokenReplayed,
+    GrantRevoked,
+    SessionEnded,
+    UpstreamAway,
+    StoreAway,
+    NotMinted,
+}
+
+impl Refusal for Reason {
+    #[rustfmt::skip]
+    fn row(self) -> Row {
+        use ErrorCode::{InvalidClient, InvalidGrant, InvalidRequest, InvalidTarget, ServerError, TemporarilyUnavailable, UnsupportedGrantType};
+        match self {
+            Self::ClientMissing => row("client_missing", InvalidClient, "The request names no client: send client_id, or HTTP Basic."),
+            Self::ClientMalformed => row("client_malformed", InvalidClient, "The Authorization header is not HTTP Basic with a form-encoded client_id and secret."),
+            Self::ClientAmbiguous => row("client_ambiguous", InvalidRequest, "The client authenticates in more than one way, or names two ids."),
+            Self::ClientUnknown => row("client_unknown", InvalidClient, "This server did not issue this client_id. Register again."),
+            Self::ClientSecret => row("client_secret", InvalidClient, "The client did not authenticate as it registered. Register again if the secret is lost."),
+            Self::Duplicated => row("parameter_duplicated", InvalidRequest, "A parameter is given more than once."),
+            Self::GrantTypeMissing => row("grant_type_missing", InvalidRequest, "grant_type is required."),
+            Self::GrantTypeUnsupported => row("grant_type_unsupported", UnsupportedGrantType, "grant_type must be authorization_code or refresh_token."),
+            Self::CodeMissing => row("code_missing", InvalidRequest, "code is required."),
+            Self::CodeGarbage => row("code_garbage", InvalidGrant, "This is not a code that this server issued."),
+            Self::CodeUnknown => row("code_unknown", InvalidGrant, "The code has expired. Sign in again."),
+            Self::CodeExpired => row("code_expired", InvalidGrant, "The code has expired. Sign in again."),
+            Self::CodeSpent => row("code_spent", InvalidGrant, "The code was redeemed already."),
+            Self::CodeReplayed => row("code_replayed", InvalidGrant, "The code was redeemed already, and has come again: its tokens have been revoked. Sign in again."),
+            Self::RaceLost => row("race_lost", InvalidGrant, "Another request used the same credential first."),
+            Self::NotThisClients => row("not_this_clients", InvalidGrant, "The credential was issued to another client."),
+            Self::RedirectMismatch => row("redirect_mismatch", InvalidGrant, "redirect_uri is not the one of the authorization request."),
+            Self::VerifierMissing => row("verifier_missing", InvalidRequest, "code_verifier is required (PKCE, RFC 7636)."),
+            Self::VerifierMismatch => row("verifier_mismatch", InvalidGrant, "code_verifier does not match the code_challenge."),
+            Self::ResourceMismatch => row("resource_mismatch", InvalidTarget, "resource is not the one that was authorized."),
+            Self::ResourceGone => row("resource_gone", InvalidGrant, "The MCP server that was authorized is not served here any more. Sign in again."),
+            Self::TokenMissing => row("refresh_token_missing", InvalidRequest, "refresh_token is required."),
+            Self::TokenGarbage => row("refresh_token_garbage", InvalidGrant, "This is not a refresh token that this server issued."),
+            Self::TokenUnknown => row("refresh_token_unknown", InvalidGrant, "The refresh token has expired. Sign in again."),
+            Self::TokenReplayed => row("refresh_token_replayed", InvalidGrant, "The refresh token was replaced, and has come again: the session has been revoked. Sign in again."),
+            Self::GrantRevoked => row("grant_revoked", InvalidGrant, "The session has been revoked. Sign in again."),
+            Self::SessionEnded => row("upstream_session_ended", InvalidGrant, "The sign-in service has ended the session. Sign in again."),
+            Self::UpstreamAway => row("upstream_away", TemporarilyUnavailable, "The sign-in service does not answer at the moment. Nothing was spent: try again."),
+            Self::StoreAway => row("store_away", TemporarilyUnavailable, "The server's store does not answer at the moment. Try again."),
+            Self::NotMinted => row("not_minted", ServerError, "The server could not issue a token. Sign in again."),
+        }
+    }
+}
+
+impl AuthServer {
+    /// Answers a token request: authenticate the client, then what its grant type asks for.
+    pub async fn token(
+        &self,
+        authorization: Option<&str>,
+        form: &Parameters,
+    ) -> Result<TokenResponse, Reason> {
+        let client = self.authenticate(&PresentedClient::read(authorization, form)?)?;
+        match form.one("grant_type")?.ok_or(Reason::GrantTypeMissing)? {
+            "authorization_code" => self.exchange(&client, form).await,
+            "refresh_token" => self.refresh(&client, form).await,
+            _ => Err(Reason::GrantTypeUnsupported),
+        }
+    }
+
+    /// The checks that every use of a grant has in common: whose is it, and for which resource.
+    pub(in crate::flows) fn check_use(
+        &self,
+        grant: &Grant,
+        client: &Client,
+        form: &Parameters,
+    ) -> Result<&Resource, Reason> {
+        if grant.body.client_id != client.id || grant.body.auth_method != client.auth_method {
+            return Err(Reason::NotThisClients);
+        }
+        if form.all("resource").any(|resource| resource != grant.body.resource) {
+            return Err(Reason::ResourceMismatch);
+        }
+        if grant.phase == Phase::Revoked {
+            return Err(Reason::GrantRevoked);
+        }
+        self.policy().resources.by_identifier(&grant.body.resource).ok_or(Reason::ResourceGone)
+    }
+}
+
+impl From<NotPresented> for Reason {
+    fn from(why: NotPresented) -> Self {
+        match why {
+            NotPresented::Missing => Self::ClientMissing,
+            NotPresented::Malformed => Self::ClientMalformed,
+            NotPresented::Ambiguous => Self::ClientAmbiguous,
+        }
+    }
+}
+
+impl From<NotAuthenticated> for Reason {
+    fn from(why: NotAuthenticated) -> Self {
+        match why {
+            NotAuthenticated::UnknownClient => Self::ClientUnknown,
+            NotAuthenticated::WrongSecret => Self::ClientSecret,
+        }
+    }
+}
+
+impl From<Duplicated> for Reason {
+    fn from(_: Duplicated) -> Self {
+        Self::Duplicated
+    }
+}
+
+impl From<GrantError> for Reason {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Conflict => Self::RaceLost,
+            GrantError::Away => Self::StoreAway,
+        }
+    }
+}
+
+impl From<NotMinted> for Reason {
+    fn from(_: NotMinted) -> Self {
+        Self::NotMinted
+    }
+}
