@@ -4,5 +4,7 @@
 
 pub mod domain;
 pub mod flows;
+pub mod gateway;
+pub mod http;
 pub mod ports;
 pub mod protocol;

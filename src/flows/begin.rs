@@ -85,7 +85,7 @@ impl Refusal for Reason {
             Self::RedirectHostNotTrusted => row(
                 "redirect_host_not_trusted",
                 InvalidRequest,
-                "This server does not send sign-ins to the application's host. Whoever runs the server can add it to the setting trust.hosts.",
+                "This server does not send sign-ins to the application's host. Whoever runs the server can add the host to the setting trust.hosts, or set trust.open to allow any.",
             ),
             Self::Duplicated => {
                 row("parameter_duplicated", InvalidRequest, "A parameter is given more than once.")
@@ -177,6 +177,7 @@ impl AuthServer {
         let client = self.requesting_client(request).map_err(Refused::page)?;
         let redirect = self.requested_redirect(&client, request).map_err(|reason| Refused {
             client_name: Some(client.shown_name().to_owned()),
+            redirect_host: request.first("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host()),
             ..Refused::page(reason)
         })?;
         let login = self

@@ -41,6 +41,16 @@ pub struct AuthorizationServerMetadata {
     pub authorization_response_iss_parameter_supported: bool,
     /// RFC 9728 §4: the resources behind this issuer.
     pub protected_resources: Vec<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub openid: Option<OpenIdMembers>,
+}
+
+/// Members that OpenID Connect Discovery 1.0 §3 requires. Clients that look under
+/// `openid-configuration` insist on them; no ID token is issued to clients.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenIdMembers {
+    pub subject_types_supported: [&'static str; 1],
+    pub id_token_signing_alg_values_supported: [&'static str; 1],
 }
 
 const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
@@ -66,7 +76,18 @@ impl AuthorizationServerMetadata {
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             protected_resources,
+            openid: None,
         }
+    }
+
+    /// The same document for those who look for an OpenID provider.
+    #[must_use]
+    pub fn for_openid(self) -> Self {
+        let members = OpenIdMembers {
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: ["RS256"],
+        };
+        Self { openid: Some(members), ..self }
     }
 }
 

@@ -1,0 +1,89 @@
+//! How a refusal is answered, and what every answer carries.
+
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::RefusedFor;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::error::OAuthError;
+
+/// Seconds after which a client may ask again what could not be answered.
+pub const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// An OAuth error as JSON (RFC 6749 §5.2), with the reason for our log beside it.
+pub fn json_error(reason: &'static str, error: OAuthError) -> Response {
+    let mut response = (status(error.code), axum::Json(error)).into_response();
+    retry_after(&mut response, error.code);
+    response.extensions_mut().insert(RefusedFor(reason));
+    response
+}
+
+/// A flow's refusal as JSON.
+pub fn refused(refusal: impl Refusal) -> Response {
+    json_error(refusal.row().name, refusal.oauth())
+}
+
+/// A flow's refusal of a client that may have tried HTTP Basic: then 401 names that scheme
+/// (RFC 6749 §5.2).
+pub fn refused_client(refusal: impl Refusal, tried_basic: bool) -> Response {
+    let mut response = refused(refusal);
+    if tried_basic && response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"entrada\", charset=\"UTF-8\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// A redirect after a GET.
+pub fn found(location: &str) -> Response {
+    redirect(StatusCode::FOUND, location)
+}
+
+/// A redirect after a POST: the browser must not send the form again.
+pub fn see_other(location: &str) -> Response {
+    redirect(StatusCode::SEE_OTHER, location)
+}
+
+fn redirect(status: StatusCode, location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => (status, [(header::LOCATION, location)]).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The status of an error code.
+pub fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Says when to try again, where trying again is the remedy.
+pub fn retry_after(response: &mut Response, code: ErrorCode) {
+    if code == ErrorCode::TemporarilyUnavailable {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+}
+
+/// What every answer of ours carries, unless it has said otherwise.
+pub async fn with_security_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    set_absent(headers, header::CACHE_CONTROL, "no-store");
+    set_absent(headers, header::REFERRER_POLICY, "no-referrer");
+    set_absent(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_absent(headers, header::X_FRAME_OPTIONS, "DENY");
+    set_absent(
+        headers,
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    );
+    response
+}
+
+fn set_absent(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}

@@ -1,0 +1,38 @@
+//! `/authorize`: the consent page, or why not.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::domain::login::Browser;
+use crate::flows::AuthServer;
+use crate::flows::begin::Shown;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::RefusedFor;
+use crate::http::answer::found;
+use crate::http::cookies::Cookies;
+use crate::http::extract::Query;
+use crate::http::page;
+
+pub async fn authorize(State(auth): State<AuthServer>, cookies: Cookies, Query(request): Query) -> Response {
+    let browser = cookies.browser().map_or_else(|| auth.new_browser(), str::to_owned);
+    match auth.begin(&request, Browser::of(&browser)) {
+        Ok(begun) => {
+            let mut response = page::consent(begun);
+            cookies.keep_browser(&mut response, &browser);
+            response
+        }
+        Err(refused) => {
+            let about: Vec<_> = [("Application", refused.client_name), ("Host", refused.redirect_host)]
+                .into_iter()
+                .filter_map(|(label, value)| value.map(|value| (label, value)))
+                .collect();
+            let mut response = match refused.shown {
+                Shown::Redirect(location) => found(&location),
+                Shown::PageWithLink(back) => page::refusal_about(refused.reason, Some(&back), &about),
+                Shown::Page => page::refusal_about(refused.reason, None, &about),
+            };
+            response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
+            response
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `/auth/callback`: the user comes back from the identity provider.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::flows::AuthServer;
+use crate::flows::callback::Held;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::RefusedFor;
+use crate::http::answer::see_other;
+use crate::http::cookies::Cookies;
+use crate::http::extract::Query;
+use crate::http::page;
+
+pub async fn callback(State(auth): State<AuthServer>, cookies: Cookies, Query(answer): Query) -> Response {
+    let state = answer.first("state").unwrap_or_default();
+    let approved = cookies.approved(state);
+    let outcome = auth.callback(&answer, Held { browser: cookies.browser(), approved }).await;
+    let mut response = match outcome {
+        Ok(location) => see_other(&location),
+        Err(refused) => {
+            let mut response = match (refused.at_once, refused.back.as_deref()) {
+                (true, Some(back)) => see_other(back),
+                (_, back) => page::refusal(refused.reason, back),
+            };
+            response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
+            response
+        }
+    };
+    if approved.is_some() {
+        cookies.drop_approved(&mut response, state);
+    }
+    response
+}

@@ -1,0 +1,84 @@
+//! The documents by which clients find their way: RFC 8414, RFC 9728, the JWK Set.
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::domain::resource::Resource;
+use crate::flows::AuthServer;
+use crate::http::page;
+use crate::protocol::metadata::AuthorizationServerMetadata;
+use crate::protocol::metadata::ProtectedResourceMetadata;
+
+/// Five minutes: short enough for a changed setting, long enough to spare a request for each login.
+const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+pub async fn authorization_server(State(auth): State<AuthServer>) -> Response {
+    document(&metadata(&auth))
+}
+
+/// The well-known path with the resource's path appended, where clients of 2025-03-26 look.
+pub async fn authorization_server_of(
+    State(auth): State<AuthServer>,
+    Path(resource): Path<String>,
+) -> Response {
+    match served(&auth, &resource) {
+        Some(_) => document(&metadata(&auth)),
+        None => page::not_found().await,
+    }
+}
+
+pub async fn openid_configuration(State(auth): State<AuthServer>) -> Response {
+    document(&metadata(&auth).for_openid())
+}
+
+pub async fn openid_configuration_of(
+    State(auth): State<AuthServer>,
+    Path(resource): Path<String>,
+) -> Response {
+    match served(&auth, &resource) {
+        Some(_) => document(&metadata(&auth).for_openid()),
+        None => page::not_found().await,
+    }
+}
+
+pub async fn protected_resource(State(auth): State<AuthServer>, Path(resource): Path<String>) -> Response {
+    match served(&auth, &resource) {
+        Some(resource) => document(&resource_metadata(&auth, resource)),
+        None => page::not_found().await,
+    }
+}
+
+pub async fn default_resource(State(auth): State<AuthServer>) -> Response {
+    match auth.policy().resources.default() {
+        Some(resource) => document(&resource_metadata(&auth, resource)),
+        None => page::not_found().await,
+    }
+}
+
+pub async fn jwks(State(auth): State<AuthServer>) -> Response {
+    document(&auth.signing_keys().jwks())
+}
+
+fn served<'a>(auth: &'a AuthServer, path: &str) -> Option<&'a Resource> {
+    auth.policy().resources.by_path(&format!("/{path}"))
+}
+
+fn metadata(auth: &AuthServer) -> AuthorizationServerMetadata {
+    let policy = auth.policy();
+    let identifiers = policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
+    AuthorizationServerMetadata::new(&policy.issuer, &policy.resources.all_scopes(), identifiers)
+}
+
+fn resource_metadata(auth: &AuthServer, resource: &Resource) -> ProtectedResourceMetadata {
+    let issuer = &auth.policy().issuer;
+    ProtectedResourceMetadata::new(issuer, &resource.identifier, &resource.name, &resource.all_scopes())
+}
+
+fn document(content: &impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, CACHED)], axum::Json(content)).into_response()
+}

@@ -1,0 +1,51 @@
+//! How the authorization server is asked: routes, what they read, how they answer.
+
+mod answer;
+mod authorize;
+mod callback;
+mod consent;
+mod cookies;
+mod discovery;
+mod extract;
+mod health;
+mod page;
+mod register;
+mod token;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::routing::get;
+use axum::routing::post;
+
+use crate::flows::AuthServer;
+use crate::protocol::metadata::path;
+
+/// Every endpoint of the authorization server.
+pub fn router(auth: AuthServer) -> Router {
+    Router::new()
+        .route(path::AUTHORIZE, get(authorize::authorize))
+        .route(path::CONSENT, post(consent::consent))
+        .route(path::CALLBACK, get(callback::callback))
+        .route(path::TOKEN, post(token::token))
+        .route(path::REVOKE, post(token::revoke))
+        .route(path::REGISTER, post(register::register))
+        .route(path::JWKS, get(discovery::jwks))
+        .route(path::AUTHORIZATION_SERVER, get(discovery::authorization_server))
+        .route(
+            &format!("{}/{{*resource}}", path::AUTHORIZATION_SERVER),
+            get(discovery::authorization_server_of),
+        )
+        .route(path::OPENID_CONFIGURATION, get(discovery::openid_configuration))
+        .route(
+            &format!("{}/{{*resource}}", path::OPENID_CONFIGURATION),
+            get(discovery::openid_configuration_of),
+        )
+        .route(path::PROTECTED_RESOURCE, get(discovery::default_resource))
+        .route(&format!("{}/{{*resource}}", path::PROTECTED_RESOURCE), get(discovery::protected_resource))
+        .route(path::LIVE, get(health::live))
+        .route(path::READY, get(health::ready))
+        .fallback(page::not_found)
+        .method_not_allowed_fallback(page::method_not_allowed)
+        .layer(map_response(answer::with_security_headers))
+        .with_state(auth)
+}
