@@ -1,1 +1,7 @@
-fn main() {}
+//! The `entrada` program. Everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    entrada::cli::run()
+}

@@ -1,0 +1,122 @@
+//! Administration: a Unix socket in the data directory, for whoever may read that directory.
+//!
+//! One line of JSON asks, one line answers. The embedded store has one process, so the commands of the
+//! command line are carried out by the one that serves.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::net::UnixListener;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use crate::app::exit::Failure;
+use crate::flows::AuthServer;
+use crate::flows::administer::GrantSummary;
+use crate::flows::administer::Selection;
+
+/// No question is longer.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    ListGrants(Selection),
+    RevokeGrants(Selection),
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Grants(Vec<GrantSummary>),
+    StoreAway,
+    NotUnderstood,
+}
+
+fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// Binds the socket. The store's lock is held by now: a socket that lies there was left by a process
+/// that is gone.
+pub fn bind(data_dir: &Path) -> Result<UnixListener, Failure> {
+    let path = socket(data_dir);
+    let failed = |error: io::Error| {
+        Failure::Running(format!("The administration socket {} cannot be made: {error}.", path.display()))
+    };
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Answers until told to stop.
+pub async fn accept(listener: UnixListener, auth: AuthServer, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    let auth = auth.clone();
+                    tokio::spawn(async move { answer(stream, &auth).await });
+                }
+            }
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn answer(stream: UnixStream, auth: &AuthServer) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(MAX_LINE)).read_line(&mut line).await?;
+    let reply = match serde_json::from_str(&line) {
+        Ok(Command::ListGrants(selection)) => auth.list_grants(&selection).await.map(Reply::Grants),
+        Ok(Command::RevokeGrants(selection)) => auth.revoke_grants(&selection).await.map(Reply::Grants),
+        Err(_) => Ok(Reply::NotUnderstood),
+    };
+    let mut text = serde_json::to_vec(&reply.unwrap_or(Reply::StoreAway))?;
+    text.push(b'\n');
+    write.write_all(&text).await
+}
+
+/// Asks the process that serves from this data directory.
+pub async fn ask(data_dir: &Path, command: &Command) -> Result<Vec<GrantSummary>, Failure> {
+    let path = socket(data_dir);
+    let reply = exchange(&path, command).await.map_err(|error| {
+        Failure::Running(format!(
+            "No running server answers at {}: {error}. Administration goes through `entrada serve`: start it, or point --config at its configuration.",
+            path.display()
+        ))
+    })?;
+    match reply {
+        Reply::Grants(grants) => Ok(grants),
+        Reply::StoreAway => Err(Failure::Store("The server's store does not answer. Try again.".to_owned())),
+        Reply::NotUnderstood => {
+            Err(Failure::Running("The running server is another version than this command.".to_owned()))
+        }
+    }
+}
+
+async fn exchange(path: &Path, command: &Command) -> io::Result<Reply> {
+    let (read, mut write) = UnixStream::connect(path).await?.into_split();
+    let mut text = serde_json::to_vec(command)?;
+    text.push(b'\n');
+    write.write_all(&text).await?;
+    let mut line = String::new();
+    BufReader::new(read).read_line(&mut line).await?;
+    Ok(serde_json::from_str(&line)?)
+}

@@ -1,0 +1,60 @@
+//! What is seen of every request: an id, a span, a count, a time, and the reason of a refusal.
+
+use axum::extract::MatchedPath;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+use tracing::info_span;
+use uuid::Uuid;
+
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::flows::AuthServer;
+use crate::flows::refusal::RefusedFor;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The outermost layer. The id is ours: one that a client sends could be anything.
+pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = known_method(request.method().as_str());
+    let request_id = Uuid::new_v4().to_string();
+    let span = info_span!("request", request_id, method, route);
+    let began = auth.elapsed();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let took = auth.elapsed().saturating_sub(began);
+    let status = response.status().as_u16();
+    if let Some(RefusedFor(reason)) = response.extensions_mut().remove::<RefusedFor>() {
+        metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason).increment(1);
+        let event = Event {
+            endpoint: Some(route.clone()),
+            status: Some(status),
+            reason: Some(reason),
+            ..Event::default()
+        };
+        span.in_scope(|| auth.record(EventName::RequestRefused, event));
+    }
+    let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
+    metrics::counter!("entrada_requests_total", &labels).increment(1);
+    metrics::histogram!("entrada_request_seconds", &labels[..1]).record(took);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Methods are text of the client's choosing: unknown ones are one label.
+fn known_method(method: &str) -> &'static str {
+    match method {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,160 @@
+//! `entrada serve`: listen, answer, sweep, and end in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::Matcher;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::admin;
+use crate::app::exit::Failure;
+use crate::app::router;
+use crate::app::start::Started;
+use crate::app::start::start;
+use crate::app::start::upstream_client;
+use crate::config::Config;
+use crate::ports::store::Store;
+
+/// A client that has not sent its header by then is not going to.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long open requests may take to end after the signal; streams are cut then.
+const DRAIN: Duration = Duration::from_secs(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Seconds. From a cached answer to a slow identity provider.
+const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Serves until SIGINT or SIGTERM.
+pub async fn serve(config: &Config) -> Result<(), Failure> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        listeners.push(bind(*address, "listen").await?);
+    }
+    let metrics = match config.metrics {
+        Some(address) => Some((bind(address, "metrics.listen").await?, metrics_recorder()?)),
+        None => None,
+    };
+    let Started { auth, store } = start(config).await?;
+    let admin = admin::bind(&config.data_dir)?;
+    let public = router(&auth, &upstream_client()?);
+    warn_of_the_insecure(config);
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tracing::info!(address = ?listener.local_addr().ok(), issuer = config.public_url, "listening");
+        tasks.spawn(accept(listener, public.clone(), stopped.clone()));
+    }
+    if let Some((listener, handle)) = metrics {
+        tasks.spawn(accept(listener, metrics_router(handle), stopped.clone()));
+    }
+    tasks.spawn(admin::accept(admin, auth, stopped.clone()));
+    tasks.spawn(sweep(store, stopped));
+    wait_for_signal().await?;
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Answers connections until told to stop, then lets open requests end.
+pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    let open = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        // Out of file descriptors, say: one connection is lost, the listener is not.
+        let Ok((stream, _)) = stream else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+    }
+    let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::Running(format!("{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."))
+    })
+}
+
+async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = every.tick() => {
+                if let Err(error) = store.sweep().await {
+                    tracing::warn!(%error, "expired documents were not removed; they count as absent all the same");
+                }
+            }
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<(), Failure> {
+    let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
+    let failed = |error| Failure::Running(format!("Metrics cannot be recorded: {error}."));
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
+        .map_err(failed)?
+        .install_recorder()
+        .map_err(failed)
+}
+
+fn metrics_router(handle: PrometheusHandle) -> Router {
+    Router::new().route(
+        "/metrics",
+        get(move || async move {
+            handle.run_upkeep();
+            handle.render()
+        }),
+    )
+}
+
+fn warn_of_the_insecure(config: &Config) {
+    if config.trust.open {
+        tracing::warn!(
+            "trust.open = true: ANY host may receive sign-ins after consent. Name the hosts in trust.hosts instead."
+        );
+    }
+    if config.public_url.starts_with("http://") {
+        tracing::warn!("public_url is plain http: cookies and tokens are not protected. For development only.");
+    }
+}

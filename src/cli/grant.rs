@@ -1,0 +1,92 @@
+//! `entrada grant list` and `entrada grant revoke`.
+
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
+
+use clap::Args;
+use clap::Subcommand;
+
+use crate::app::admin;
+use crate::app::exit::Failure;
+use crate::cli::Configuration;
+use crate::flows::administer::GrantSummary;
+use crate::flows::administer::Selection;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List grants: who signed in with which application, and until when that holds.
+    List {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// Only this person's: tid:oid, or oidc: and the provider's sub.
+        #[arg(long, value_name = "SUBJECT")]
+        user: Option<String>,
+    },
+    /// End grants. Their tokens stop working, here at once, on other replicas within 30 seconds.
+    Revoke {
+        #[command(flatten)]
+        configuration: Configuration,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which grants to end.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// One grant, as `grant list` and the claim `sid` name it.
+    grant: Option<String>,
+    /// All of a person's: tid:oid, or oidc: and the provider's sub.
+    #[arg(long, value_name = "SUBJECT")]
+    user: Option<String>,
+}
+
+pub async fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::List { configuration, user } => {
+            let config = configuration.load()?;
+            let selection = user.map_or(Selection::All, Selection::User);
+            let grants = admin::ask(&config.data_dir, &admin::Command::ListGrants(selection)).await?;
+            print(&grants);
+        }
+        Command::Revoke { configuration, which } => {
+            let config = configuration.load()?;
+            let selection = match (which.grant, which.user) {
+                (Some(grant), _) => Selection::Grant(grant),
+                (None, Some(user)) => Selection::User(user),
+                (None, None) => return Err(Failure::Usage("Name a grant, or a --user.".to_owned())),
+            };
+            let ended = admin::ask(&config.data_dir, &admin::Command::RevokeGrants(selection)).await?;
+            print(&ended);
+            println!("{} ended.", ended.len());
+        }
+    }
+    Ok(())
+}
+
+fn print(grants: &[GrantSummary]) {
+    println!("{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  CLIENT", "GRANT", "STATE", "LAST USED", "EXPIRES", "SUBJECT");
+    for grant in grants {
+        println!(
+            "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  {} ({})",
+            grant.grant,
+            grant.state,
+            utc(grant.used_at),
+            utc(grant.expires_at),
+            printable(&grant.subject),
+            printable(&grant.client_name),
+            grant.client,
+        );
+    }
+}
+
+fn utc(seconds: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+/// Names are the client's own words: nothing in them may steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,85 @@
+//! The command line.
+
+mod grant;
+mod log;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::app::exit::Failure;
+use crate::app::serve;
+use crate::config;
+use crate::config::Config;
+use crate::config::LogFormat;
+
+/// The OAuth front door for MCP servers whose users live in Microsoft Entra ID.
+#[derive(Debug, Parser)]
+#[command(name = "entrada", version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok · 1 failed while running · 2 usage or configuration · \
+3 store locked, corrupt or away · 4 root key missing, readable by others, or not the store's";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the authorization server and the gateway.
+    Serve(Configuration),
+    /// Look at sign-ins that are remembered, and end them.
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// Print every setting with its environment variable, default and meaning.
+    Settings,
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+struct Configuration {
+    /// The configuration file (TOML). Environment variables ENTRADA_… win over it, and can replace it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Configuration {
+    fn load(&self) -> Result<Config, Failure> {
+        config::load(self.config.as_deref(), std::env::vars_os()).map_err(|problems| Failure::Usage(problems.to_string()))
+    }
+}
+
+/// Runs the program: reads its arguments, does what they say, and tells how it ended.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(configuration) => {
+            let config = configuration.load()?;
+            log::start(config.log_format == LogFormat::Json);
+            runtime()?.block_on(serve::serve(&config))
+        }
+        Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
+        Command::Settings => {
+            print!("{}", config::markdown_table());
+            Ok(())
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Failure::Running(format!("The runtime cannot start: {error}.")))
+}

@@ -1,0 +1,354 @@
+//! A whole Entrada in this process: the real router, flows, embedded store and OpenID adapter, against
+//! the scripted identity provider over real HTTP. Only the clock is moved.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::Request;
+use axum::http::StatusCode;
+use entrada::adapters::audit::TracingAudit;
+use entrada::adapters::embedded::EmbeddedStore;
+use entrada::adapters::oidc::Kind;
+use entrada::adapters::oidc::OidcProvider;
+use entrada::adapters::oidc::Settings;
+use entrada::adapters::root_key_file::RootKeyFile;
+use entrada::adapters::system::SystemEntropy;
+use entrada::app;
+use entrada::demo::idp::DevIdp;
+use entrada::demo::idp::Endpoint;
+use entrada::demo::idp::Options;
+use entrada::demo::idp::Person;
+use entrada::domain::event::Event;
+use entrada::domain::event::EventName;
+use entrada::domain::policy::Lifetimes;
+use entrada::domain::policy::Policy;
+use entrada::domain::policy::UpstreamApp;
+use entrada::domain::resource::Claim;
+use entrada::domain::resource::Resource;
+use entrada::domain::resource::Resources;
+use entrada::domain::signing::SigningAlg;
+use entrada::domain::time::Timestamp;
+use entrada::domain::trust::Trust;
+use entrada::flows::AuthServer;
+use entrada::flows::Ports;
+use entrada::flows::unlock::signing_keys;
+use entrada::flows::unlock::unlock;
+use entrada::ports::audit::Audit;
+use entrada::ports::clock::Clock;
+use entrada::ports::store::Store;
+use entrada::protocol::issuer::Issuer;
+use entrada::protocol::metadata::path;
+use http_body_util::BodyExt;
+use secrecy::SecretString;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+use tracing::subscriber::DefaultGuard;
+use url::Url;
+
+use crate::support::clock::MovedClock;
+use crate::support::script::Scripted;
+use crate::support::vigil::Log;
+use crate::support::vigil::Vigil;
+
+pub const TENANT: &str = "11111111-2222-4333-8444-555555555555";
+pub const ISSUER: &str = "https://mcp.example.com";
+pub const UPSTREAM_SECRET: &str = "upstream-secret-0012345";
+/// 2026-11-23T00:00:00Z. Any instant would do.
+pub const START: Timestamp = Timestamp(1_795_392_000);
+
+/// What a test wants different.
+pub struct Setup {
+    pub issuer: String,
+    pub signing_alg: SigningAlg,
+    pub lifetimes: Lifetimes,
+    pub trust: Trust,
+    pub resources: Vec<Resource>,
+    pub default_resource: Option<usize>,
+    /// The plain OpenID Connect face of the identity provider in place of Entra's.
+    pub oidc: bool,
+    /// What stands between the flows and the store.
+    pub decorate: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let minutes = |n| Duration::from_secs(60 * n);
+        let days = |n| minutes(60 * 24 * n);
+        Self {
+            issuer: ISSUER.to_owned(),
+            // The fastest to make. RS256, the default of the program, has tests of its own.
+            signing_alg: SigningAlg::ES256,
+            lifetimes: Lifetimes {
+                login: minutes(15),
+                code: minutes(1),
+                refresh_idle: days(30),
+                refresh_max: days(90),
+                grace: Duration::from_secs(90),
+                recheck: minutes(5),
+            },
+            trust: Trust::default(),
+            resources: vec![resource(ISSUER, "/mcp", None)],
+            default_resource: None,
+            oidc: false,
+            decorate: Box::new(|store| store),
+        }
+    }
+}
+
+/// A resource with two scopes.
+pub fn resource(issuer: &str, path: &str, upstream: Option<Url>) -> Resource {
+    Resource {
+        path: path.to_owned(),
+        identifier: format!("{issuer}{path}"),
+        upstream,
+        name: "Expenses".to_owned(),
+        scopes: vec![
+            ("mcp.read".to_owned(), "Read your expenses".to_owned()),
+            ("mcp.write".to_owned(), "Add expenses".to_owned()),
+        ],
+        default_scopes: ["mcp.read", "mcp.write"].into_iter().collect(),
+        claims: vec![Claim::Name],
+        access: Duration::from_secs(3_600),
+    }
+}
+
+/// Events, as they happened.
+#[derive(Default)]
+pub struct Events(Mutex<Vec<(EventName, Event)>>);
+
+impl Audit for Events {
+    fn record(&self, name: EventName, event: Event) {
+        TracingAudit.record(name, event.clone());
+        self.0.lock().unwrap().push((name, event));
+    }
+}
+
+impl Events {
+    pub fn count(&self, name: EventName) -> usize {
+        self.0.lock().unwrap().iter().filter(|(happened, _)| *happened == name).count()
+    }
+
+    pub fn reasons(&self, name: EventName) -> Vec<&'static str> {
+        self.0.lock().unwrap().iter().filter(|(n, _)| *n == name).filter_map(|(_, event)| event.reason).collect()
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The OAuth error code of a JSON answer.
+    pub fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn location(&self) -> Url {
+        Url::parse(self.header("location")).unwrap_or_else(|_| panic!("no redirect: {self:?}"))
+    }
+}
+
+/// A parameter of a URL's query.
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// One Entrada, and all that it stands on. Dropped, it asserts that no secret got out.
+pub struct Entrada {
+    pub clock: Arc<MovedClock>,
+    pub idp: DevIdp,
+    pub script: Arc<Scripted>,
+    pub store: Arc<dyn Store>,
+    pub auth: AuthServer,
+    pub events: Arc<Events>,
+    pub vigil: Vigil,
+    pub log: Log,
+    pub http: reqwest::Client,
+    pub router: Router,
+    issuer: String,
+    setup: Setup,
+    dir: TempDir,
+    _guard: DefaultGuard,
+}
+
+impl Entrada {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let log = Log::default();
+        let guard = log.capture();
+        let clock = MovedClock::at(START);
+        let script = Scripted::new();
+        let idp = idp(&setup.issuer, &clock, &script).await;
+        let dir = TempDir::new().unwrap();
+        let embedded = EmbeddedStore::open(&dir.path().join("entrada.redb"), clock.clone()).unwrap();
+        let store = (setup.decorate)(Arc::new(embedded));
+        let events = Arc::new(Events::default());
+        let (auth, router) = assemble(&setup, &dir, &store, &idp, &clock, &events).await;
+        let vigil = Vigil::default();
+        vigil.never(UPSTREAM_SECRET);
+        let key = std::fs::read_to_string(dir.path().join("root.key")).unwrap();
+        key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| vigil.never(key));
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let issuer = setup.issuer.clone();
+        Self { clock, idp, script, store, auth, events, vigil, log, http, router, issuer, setup, dir, _guard: guard }
+    }
+
+    /// Another replica: the same store, root key and identity provider, its own memory.
+    pub async fn replica(&self) -> Router {
+        assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await.1
+    }
+
+    pub fn store_file(&self) -> PathBuf {
+        self.dir.path().join("entrada.redb")
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Sends a request to the router.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_to(&self.router, request).await
+    }
+
+    /// Sends a request to a replica.
+    pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
+        let endpoint = endpoint(request.uri().path());
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        self.idp.secrets().into_iter().for_each(|secret| self.vigil.never(secret));
+        let head: String =
+            answer.headers.iter().map(|(n, v)| format!("{n}: {}\n", v.to_str().unwrap_or_default())).collect();
+        self.vigil.watch(endpoint, &head, &answer.body);
+        assert!(answer.status.as_u16() != 500, "an internal error: {answer:?}");
+        answer
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.send(Request::get(target).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post_json(&self, target: &str, body: &Value) -> Answer {
+        let request = Request::post(target).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub async fn post_form(&self, target: &str, form: &[(&str, &str)]) -> Answer {
+        self.send(form_request(target, form)).await
+    }
+
+    /// How often the identity provider's token endpoint was asked to refresh.
+    pub fn upstream_refreshes(&self) -> usize {
+        let requests = self.idp.requests();
+        requests.iter().filter(|seen| seen.endpoint == Endpoint::Token && seen.param("grant_type") == Some("refresh_token")).count()
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
+impl Drop for Entrada {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.vigil.judge(&self.log.text(), &self.store_file());
+        }
+    }
+}
+
+/// A POST of a form.
+pub fn form_request(target: &str, form: &[(&str, &str)]) -> Request<Body> {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    Request::post(target)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+async fn idp(issuer: &str, clock: &Arc<MovedClock>, script: &Arc<Scripted>) -> DevIdp {
+    let clock = Arc::clone(clock);
+    let options = Options {
+        tenant: TENANT.to_owned(),
+        client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
+        client_secret: SecretString::from(UPSTREAM_SECRET),
+        redirect_uris: vec![format!("{issuer}{}", path::CALLBACK)],
+        people: Person::three(TENANT).into(),
+        now: Arc::new(move || clock.now().0),
+        script: script.clone(),
+    };
+    DevIdp::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), options).await.unwrap()
+}
+
+async fn assemble(
+    setup: &Setup,
+    dir: &TempDir,
+    store: &Arc<dyn Store>,
+    idp: &DevIdp,
+    clock: &Arc<MovedClock>,
+    events: &Arc<Events>,
+) -> (AuthServer, Router) {
+    let issuer = Issuer::parse(&setup.issuer).unwrap();
+    let kind = match setup.oidc {
+        true => Kind::Oidc { issuer: Url::parse(&idp.issuer_oidc()).unwrap() },
+        false => Kind::Entra { authority: Url::parse(&idp.authority()).unwrap(), tenant: TENANT.to_owned() },
+    };
+    let settings = Settings {
+        kind,
+        client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
+        client_secret: SecretString::from(UPSTREAM_SECRET),
+        redirect_uri: issuer.at(path::CALLBACK),
+        scopes: vec!["api://entrada/mcp.access".to_owned()],
+    };
+    let entropy = Arc::new(SystemEntropy::default());
+    let root = RootKeyFile::new(dir.path().join("root.key"));
+    let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &issuer).await.unwrap();
+    let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), setup.signing_alg).await.unwrap();
+    let policy = Policy {
+        issuer,
+        lifetimes: setup.lifetimes.clone(),
+        trust: setup.trust.clone(),
+        resources: Resources::new(setup.resources.clone(), setup.default_resource),
+        upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
+    };
+    let provider = OidcProvider::new(settings, clock.clone()).unwrap();
+    let ports = Ports {
+        store: Arc::clone(store),
+        idp: Arc::new(provider),
+        clock: clock.clone(),
+        entropy,
+        audit: events.clone(),
+    };
+    let auth = AuthServer::new(ports, keys, signing, policy);
+    let router = app::router(&auth, &app::start::upstream_client().unwrap());
+    (auth, router)
+}
+
+/// The endpoint of a path, as the one that may issue a secret.
+fn endpoint(path: &str) -> &'static str {
+    let known = [path::AUTHORIZE, path::CONSENT, path::CALLBACK, path::TOKEN, path::REGISTER, path::REVOKE];
+    known.into_iter().find(|known| *known == path).unwrap_or("elsewhere")
+}
