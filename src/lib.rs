@@ -2,5 +2,6 @@
 //!
 //! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
 
+pub mod adapters;
 pub mod domain;
 pub mod ports;
