@@ -80,7 +80,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stop| *stop) => break,
+            () = told_to_stop(&mut stopped) => break,
         };
         // Out of file descriptors, say: one connection is lost, the listener is not.
         let Ok((stream, _)) = stream else {
@@ -98,6 +98,11 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
     let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
 }
 
+/// Waits for the word to stop. A sender that is gone has the same meaning.
+pub async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::Running(format!("{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."))
@@ -113,7 +118,7 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
                     tracing::warn!(%error, "expired documents were not removed; they count as absent all the same");
                 }
             }
-            _ = stopped.wait_for(|stop| *stop) => return,
+            () = told_to_stop(&mut stopped) => return,
         }
     }
 }

@@ -61,8 +61,8 @@ pub async fn start(config: &Config) -> Result<Started, Failure> {
 fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, Failure> {
     let store: Arc<dyn Store> = match config.store {
         config::Store::Embedded => {
-            let path = config.data_dir.join("entrada.redb");
-            let opened = EmbeddedStore::open(&path, Arc::clone(clock));
+            
+            let opened = EmbeddedStore::open(&config.data_dir, Arc::clone(clock));
             Arc::new(opened.map_err(|error| Failure::Store(error.to_string()))?)
         }
     };

@@ -1,5 +1,7 @@
 //! Everything that is proved through a front door, in one binary.
 
 mod embedded;
+mod flow;
+mod races;
 mod store_contract;
 mod support;

@@ -53,7 +53,8 @@ impl Browser {
 
     /// Sends a request with the cookies, and keeps those that are set.
     pub async fn send(&mut self, entrada: &Entrada, mut request: Request<Body>) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert("cookie", cookies.join("; ").parse().unwrap());
         }

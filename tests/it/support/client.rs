@@ -74,7 +74,8 @@ impl Client {
         ];
         let kept = ours.into_iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
         let changed = changes.iter().copied().filter(|(_, value)| !value.is_empty());
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept.chain(changed)).finish();
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept.chain(changed)).finish();
         format!("/authorize?{query}")
     }
 

@@ -79,8 +79,8 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let minutes = |n| Duration::from_secs(60 * n);
-        let days = |n| minutes(60 * 24 * n);
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let days = |n: u64| minutes(60 * 24 * n);
         Self {
             issuer: ISSUER.to_owned(),
             // The fastest to make. RS256, the default of the program, has tests of its own.
@@ -136,7 +136,13 @@ impl Events {
     }
 
     pub fn reasons(&self, name: EventName) -> Vec<&'static str> {
-        self.0.lock().unwrap().iter().filter(|(n, _)| *n == name).filter_map(|(_, event)| event.reason).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(n, _)| *n == name)
+            .filter_map(|(_, event)| event.reason)
+            .collect()
     }
 }
 
@@ -202,7 +208,7 @@ impl Entrada {
         let script = Scripted::new();
         let idp = idp(&setup.issuer, &clock, &script).await;
         let dir = TempDir::new().unwrap();
-        let embedded = EmbeddedStore::open(&dir.path().join("entrada.redb"), clock.clone()).unwrap();
+        let embedded = EmbeddedStore::open(dir.path(), clock.clone()).unwrap();
         let store = (setup.decorate)(Arc::new(embedded));
         let events = Arc::new(Events::default());
         let (auth, router) = assemble(&setup, &dir, &store, &idp, &clock, &events).await;
@@ -212,7 +218,22 @@ impl Entrada {
         key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| vigil.never(key));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let issuer = setup.issuer.clone();
-        Self { clock, idp, script, store, auth, events, vigil, log, http, router, issuer, setup, dir, _guard: guard }
+        Self {
+            clock,
+            idp,
+            script,
+            store,
+            auth,
+            events,
+            vigil,
+            log,
+            http,
+            router,
+            issuer,
+            setup,
+            dir,
+            _guard: guard,
+        }
     }
 
     /// Another replica: the same store, root key and identity provider, its own memory.
@@ -241,8 +262,11 @@ impl Entrada {
         let body = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         self.idp.secrets().into_iter().for_each(|secret| self.vigil.never(secret));
-        let head: String =
-            answer.headers.iter().map(|(n, v)| format!("{n}: {}\n", v.to_str().unwrap_or_default())).collect();
+        let head: String = answer
+            .headers
+            .iter()
+            .map(|(n, v)| format!("{n}: {}\n", v.to_str().unwrap_or_default()))
+            .collect();
         self.vigil.watch(endpoint, &head, &answer.body);
         assert!(answer.status.as_u16() != 500, "an internal error: {answer:?}");
         answer
@@ -264,7 +288,12 @@ impl Entrada {
     /// How often the identity provider's token endpoint was asked to refresh.
     pub fn upstream_refreshes(&self) -> usize {
         let requests = self.idp.requests();
-        requests.iter().filter(|seen| seen.endpoint == Endpoint::Token && seen.param("grant_type") == Some("refresh_token")).count()
+        requests
+            .iter()
+            .filter(|seen| {
+                seen.endpoint == Endpoint::Token && seen.param("grant_type") == Some("refresh_token")
+            })
+            .count()
     }
 
     pub fn issuer(&self) -> &str {

@@ -44,7 +44,10 @@ impl Scripted {
     }
 
     /// Answers in the identity provider's place.
-    pub fn answer_with(&self, before: impl Fn(Endpoint, &[(String, String)]) -> Option<Reply> + Send + Sync + 'static) {
+    pub fn answer_with(
+        &self,
+        before: impl Fn(Endpoint, &[(String, String)]) -> Option<Reply> + Send + Sync + 'static,
+    ) {
         *self.before.lock().unwrap() = Some(Box::new(before));
     }
 

@@ -89,7 +89,9 @@ impl Vigil {
             {
                 self.add(value.to_owned(), Some(endpoint));
             }
-            if let Some((_, code)) = line.strip_prefix("location: ").and_then(|url| url.split_once("code=edac_")) {
+            if let Some((_, code)) =
+                line.strip_prefix("location: ").and_then(|url| url.split_once("code=edac_"))
+            {
                 let code = code.split('&').next().unwrap_or_default();
                 self.add(format!("edac_{code}"), Some(endpoint));
             }

@@ -1,0 +1,128 @@
+//! Races that are forced: a store that lets nobody write before everybody has read.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use entrada::domain::document::Document;
+use entrada::domain::document::DocumentKey;
+use entrada::domain::document::Stored;
+use entrada::domain::document::Version;
+use entrada::domain::grant;
+use entrada::ports::store::Listing;
+use entrada::ports::store::Store;
+use entrada::ports::store::StoreError;
+use tokio::sync::Barrier;
+
+/// What the store does besides storing, for grants only.
+#[derive(Default)]
+pub struct Course(Mutex<Plan>);
+
+#[derive(Default)]
+struct Plan {
+    /// The next so many reads wait for each other.
+    readers: Option<(Arc<Barrier>, usize)>,
+    /// Versions are not compared, and what exists is overwritten: the guard that races are lost by is gone.
+    unguarded: bool,
+    away: bool,
+    reads: usize,
+    writes: usize,
+}
+
+impl Course {
+    /// The next `count` reads of a grant are answered together, when the last of them has come.
+    pub fn gather(&self, count: usize) {
+        self.0.lock().unwrap().readers = Some((Arc::new(Barrier::new(count)), count));
+    }
+
+    /// Takes away the comparison.
+    pub fn unguarded(&self) {
+        self.0.lock().unwrap().unguarded = true;
+    }
+
+    /// The store does not answer.
+    pub fn away(&self, away: bool) {
+        self.0.lock().unwrap().away = away;
+    }
+
+    /// Reads and writes of any document since the last call.
+    pub fn counts(&self) -> (usize, usize) {
+        let mut plan = self.0.lock().unwrap();
+        (std::mem::take(&mut plan.reads), std::mem::take(&mut plan.writes))
+    }
+
+    fn arrive(&self) -> Result<(), StoreError> {
+        match self.0.lock().unwrap().away {
+            true => Err(StoreError::Away("told to be".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn gathering(&self) -> Option<Arc<Barrier>> {
+        let mut plan = self.0.lock().unwrap();
+        let (barrier, left) = plan.readers.take()?;
+        if left > 1 {
+            plan.readers = Some((Arc::clone(&barrier), left - 1));
+        }
+        Some(barrier)
+    }
+}
+
+/// A store on a race course.
+pub struct Raced {
+    pub store: Arc<dyn Store>,
+    pub course: Arc<Course>,
+}
+
+fn is_grant(key: &DocumentKey) -> bool {
+    key.partition.starts_with(grant::PARTITION_PREFIX)
+}
+
+#[async_trait]
+impl Store for Raced {
+    async fn create(&self, document: Document) -> Result<Version, StoreError> {
+        self.course.arrive()?;
+        self.course.0.lock().unwrap().writes += 1;
+        let unguarded = self.course.0.lock().unwrap().unguarded;
+        if unguarded && let Some(there) = self.store.read(&document.key).await? {
+            return self.store.replace(document, &there.version).await;
+        }
+        self.store.create(document).await
+    }
+
+    async fn read(&self, key: &DocumentKey) -> Result<Option<Stored>, StoreError> {
+        self.course.arrive()?;
+        self.course.0.lock().unwrap().reads += 1;
+        let found = self.store.read(key).await;
+        if is_grant(key)
+            && let Some(barrier) = self.course.gathering()
+        {
+            barrier.wait().await;
+        }
+        found
+    }
+
+    async fn replace(&self, document: Document, expected: &Version) -> Result<Version, StoreError> {
+        self.course.arrive()?;
+        self.course.0.lock().unwrap().writes += 1;
+        if !self.course.0.lock().unwrap().unguarded {
+            return self.store.replace(document, expected).await;
+        }
+        loop {
+            let there = self.store.read(&document.key).await?.ok_or(StoreError::Conflict)?;
+            match self.store.replace(document.clone(), &there.version).await {
+                Err(StoreError::Conflict) => {}
+                written => return written,
+            }
+        }
+    }
+
+    async fn list(&self, listing: Listing<'_>, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.course.arrive()?;
+        self.store.list(listing, limit).await
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.store.sweep().await
+    }
+}
