@@ -1,1 +1,3 @@
 //! Entrada: the OAuth front door for MCP servers whose users live in Microsoft Entra ID.
+
+pub mod config;
