@@ -1,0 +1,209 @@
+//! File and environment into one `Config`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use config::Environment;
+use config::Map;
+use config::Source;
+use config::Value;
+use config::ValueKind;
+use secrecy::SecretString;
+
+use super::Config;
+use super::Idp;
+use super::LogFormat;
+use super::SigningAlg;
+use super::Store;
+use super::Tokens;
+use super::Trust;
+use super::Upstream;
+use super::document;
+use super::environment;
+use super::environment::Variables;
+use super::problems::Problems;
+use super::resources;
+use super::syntax;
+use super::values::Values;
+
+/// Reads the configuration from the file, if one is named, and from `env`, the pairs of the environment,
+/// which win over the file. An empty variable counts as unset; an empty list is written `[]`.
+///
+/// # Errors
+/// Every problem there is, each in words that show no value.
+pub fn load(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Config, Problems> {
+    let mut problems = Problems::default();
+    let variables = environment::read(env, &mut problems);
+    let document = match file {
+        Some(path) => document::read(path, &mut problems),
+        None => Some(Map::new()),
+    };
+    let Some(document) = document else { return Err(problems) };
+    let table = layered(document, variables);
+    let name = file.map(|path| path.display().to_string());
+    let config = assemble(&mut Values::new(&table, name.as_deref(), &mut problems));
+    config.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// The file's values as a source of the `config` crate.
+#[derive(Debug, Clone)]
+struct Document(Map<String, Value>);
+
+impl Source for Document {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// The environment over the file. `config` keeps the case and the order of keys and never splits those
+/// inside a section; its own conversions are not used, because their errors show values.
+fn layered(document: Map<String, Value>, variables: Variables) -> Map<String, Value> {
+    let environment = Environment::with_prefix("ENTRADA").prefix_separator("_").separator("__");
+    let mut builder = config::Config::builder()
+        .add_source(Document(document))
+        .add_source(environment.source(Some(variables.texts)));
+    for key in variables.broken {
+        builder = builder.set_override(key, ValueKind::Nil).expect("keys of the table are paths");
+    }
+    let layered = builder.build().and_then(|config| config.cache.into_table());
+    layered.expect("two tables in memory always make one")
+}
+
+fn assemble(values: &mut Values<'_>) -> Option<Config> {
+    let public_url = values.text("public_url", syntax::origin);
+    let listen = listen(values);
+    let data_dir = values.text("data_dir", |path| Ok(PathBuf::from(path)));
+    let upstream = upstream(values);
+    let store = store(values);
+    let trust = trust(values);
+    let tokens = tokens(values);
+    let access = tokens.as_ref().map(|tokens| tokens.access);
+    let resources = resources::read(values, public_url.as_deref(), access);
+    let log_format = values.one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let metrics = metrics(values, listen.as_deref());
+    Some(Config {
+        public_url: public_url?,
+        listen: listen?,
+        data_dir: data_dir?,
+        upstream: upstream?,
+        store: store?,
+        trust: trust?,
+        tokens: tokens?,
+        resources: resources?,
+        log_format: log_format?,
+        metrics,
+    })
+}
+
+fn listen(values: &mut Values<'_>) -> Option<Vec<SocketAddr>> {
+    let listen = values.list("listen", syntax::listener)?;
+    if listen.is_empty() {
+        return values
+            .problem("listen", "This is empty. Name an address at least, such as \"127.0.0.1:8000\".");
+    }
+    Some(listen)
+}
+
+fn metrics(values: &mut Values<'_>, listen: Option<&[SocketAddr]>) -> Option<SocketAddr> {
+    let metrics = values.text("metrics.listen", syntax::listener)?;
+    // Port 0 is a different one each time.
+    if metrics.port() != 0 && listen.is_some_and(|listen| listen.contains(&metrics)) {
+        return values.problem("metrics.listen", "This address is among those of listen. Write another.");
+    }
+    Some(metrics)
+}
+
+fn upstream(values: &mut Values<'_>) -> Option<Upstream> {
+    let idp = idp(values);
+    let client_id = values.text("upstream.client_id", syntax::credential);
+    let client_secret =
+        values.text("upstream.client_secret", |secret| syntax::credential(secret).map(SecretString::from));
+    let scopes = values.list("upstream.scopes", syntax::scope);
+    Some(Upstream { idp: idp?, client_id: client_id?, client_secret: client_secret?, scopes: scopes? })
+}
+
+fn idp(values: &mut Values<'_>) -> Option<Idp> {
+    type Read = fn(&mut Values<'_>) -> Option<Idp>;
+    let read: Read = values.one_of("upstream.kind", &[("entra", entra as Read), ("oidc", oidc)])?;
+    read(values)
+}
+
+fn entra(values: &mut Values<'_>) -> Option<Idp> {
+    refuse(values, "upstream.issuer", "oidc");
+    values.require("upstream.tenant");
+    let tenant = values.text("upstream.tenant", syntax::tenant);
+    let authority = values.text("upstream.authority", syntax::origin);
+    Some(Idp::Entra { tenant: tenant?, authority: authority? })
+}
+
+fn oidc(values: &mut Values<'_>) -> Option<Idp> {
+    refuse(values, "upstream.tenant", "entra");
+    refuse(values, "upstream.authority", "entra");
+    values.require("upstream.issuer");
+    let issuer = values.text("upstream.issuer", syntax::issuer);
+    Some(Idp::Oidc { issuer: issuer? })
+}
+
+/// The setting belongs to the other kind of provider.
+fn refuse(values: &mut Values<'_>, key: &str, kind: &str) {
+    if values.is_set(key) {
+        values.problem::<()>(
+            key,
+            format!("This is only for upstream.kind = {kind:?}. Take it out, or write that kind."),
+        );
+    }
+}
+
+fn store(values: &mut Values<'_>) -> Option<Store> {
+    match values.one_of("store.kind", &[("embedded", Some(Store::Embedded)), ("cosmos", None)])? {
+        None => values.problem("store.kind", "Cosmos DB comes with a later version. Write \"embedded\"."),
+        store => store,
+    }
+}
+
+fn trust(values: &mut Values<'_>) -> Option<Trust> {
+    let hosts = values.list("trust.hosts", syntax::host);
+    let open = values.flag("trust.open");
+    Some(Trust { hosts: hosts?, open: open? })
+}
+
+fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
+    let signing_alg =
+        values.one_of("tokens.signing_alg", &[("RS256", SigningAlg::Rs256), ("ES256", SigningAlg::Es256)]);
+    let access = values.duration("tokens.access");
+    let refresh_idle = values.duration("tokens.refresh_idle");
+    let refresh_max = values.duration("tokens.refresh_max");
+    let code = values.duration("tokens.code");
+    let login = values.duration("tokens.login");
+    let grace = values.duration("tokens.grace");
+    let recheck = values.duration("tokens.recheck");
+    if let (Some(idle), Some(max)) = (refresh_idle, refresh_max)
+        && idle > max
+    {
+        let (key, sentence) = if values.is_set("tokens.refresh_max") {
+            ("tokens.refresh_max", "This is shorter than tokens.refresh_idle. Write no less than that.")
+        } else {
+            ("tokens.refresh_idle", "This is longer than tokens.refresh_max. Write a longer one there too.")
+        };
+        values.problem::<()>(key, sentence);
+    }
+    Some(Tokens {
+        signing_alg: signing_alg?,
+        access: access?,
+        refresh_idle: refresh_idle?,
+        refresh_max: refresh_max?,
+        code: code?,
+        login: login?,
+        grace: grace?,
+        recheck: recheck?,
+    })
+}

@@ -1,0 +1,148 @@
+//! The configuration: a TOML file, and environment variables that win over it.
+//!
+//! Every setting is a row of [`SETTINGS`]. `load` tells all problems at once, each in a sentence, and none
+//! of them shows a value.
+
+mod document;
+mod environment;
+mod load;
+mod nearest;
+mod problems;
+mod resources;
+mod settings;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use load::load;
+pub use problems::Problem;
+pub use problems::Problems;
+pub use settings::Fallback;
+pub use settings::Kind;
+pub use settings::SETTINGS;
+pub use settings::Setting;
+pub use settings::markdown_table;
+
+/// A configuration without problems. Durations are whole seconds.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The issuer, byte for byte: an origin in its normal form, without a slash at the end.
+    pub public_url: String,
+    /// One at least.
+    pub listen: Vec<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub upstream: Upstream,
+    pub store: Store,
+    pub trust: Trust,
+    pub tokens: Tokens,
+    /// One at least; at most one is the default, and no path lies below another.
+    pub resources: Vec<Resource>,
+    pub log_format: LogFormat,
+    /// The listener for `/metrics`, if there is one.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// The identity provider and how it knows Entrada.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub idp: Idp,
+    pub client_id: String,
+    pub client_secret: SecretString,
+    /// Asked for besides `openid profile offline_access`.
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idp {
+    Entra {
+        /// A GUID in lower case, as in the claim `tid`.
+        tenant: String,
+        /// An origin in its normal form, without a slash at the end.
+        authority: String,
+    },
+    Oidc {
+        /// As the operator wrote it, byte for byte.
+        issuer: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// A file in the data directory.
+    Embedded,
+}
+
+/// Who may receive codes and publish client metadata, besides loopback and the known vendors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Hosts as `Url::host_str` gives them.
+    pub hosts: Vec<String>,
+    /// Everybody.
+    pub open: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    pub signing_alg: SigningAlg,
+    /// Access tokens for resources behind the gateway that say nothing else.
+    pub access: Duration,
+    pub refresh_idle: Duration,
+    /// No shorter than `refresh_idle`.
+    pub refresh_max: Duration,
+    pub code: Duration,
+    pub login: Duration,
+    /// Zero is strict.
+    pub grace: Duration,
+    /// Zero asks the identity provider at every refresh.
+    pub recheck: Duration,
+}
+
+/// A JWS algorithm (RFC 7518 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SigningAlg {
+    Rs256,
+    Es256,
+}
+
+/// An MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    pub path: String,
+    /// The audience of its access tokens, byte for byte (RFC 8707).
+    pub identifier: String,
+    /// Where the gateway finds it. Its normal form, which is never an identifier, is the audience of
+    /// downstream tokens. Without one, tokens are only issued.
+    pub upstream: Option<Url>,
+    pub name: String,
+    /// Whether a request that names no resource means this one.
+    pub default: bool,
+    pub access: Duration,
+    /// One at least, each with what it permits in words, in the order of the configuration.
+    pub scopes: Vec<(String, String)>,
+    /// One at least, all among `scopes`.
+    pub default_scopes: Vec<String>,
+    pub claims: Vec<Claim>,
+}
+
+/// A claim that an access token has only where the resource asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    Name,
+    PreferredUsername,
+    Roles,
+    Groups,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

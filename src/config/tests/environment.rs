@@ -1,0 +1,153 @@
+use super::*;
+
+fn variable(setting: &Setting) -> String {
+    setting.variable()
+}
+
+#[test]
+fn no_file_is_needed() {
+    let config = load(None, pairs(REQUIRED)).unwrap();
+    assert_eq!(config.public_url, "http://localhost:8000");
+    assert_eq!(config.resources[0].scopes, text_pairs(&[("mcp.read", "Read")]));
+
+    let message = load(None, Vec::new()).unwrap_err().to_string();
+    let places: Vec<_> = message.lines().filter_map(|line| line.split(": ").next()).collect();
+    let names: Vec<_> = REQUIRED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(places, names);
+}
+
+#[test]
+fn every_variable_wins_over_the_file() {
+    let env = [
+        ("ENTRADA_PUBLIC_URL", "https://other.example.com"),
+        ("ENTRADA_LISTEN", "[::1]:1, 127.0.0.1:2"),
+        ("ENTRADA_DATA_DIR", "elsewhere"),
+        ("ENTRADA_UPSTREAM__KIND", "entra"),
+        ("ENTRADA_UPSTREAM__TENANT", "99999999-2222-3333-4444-555555555555"),
+        ("ENTRADA_UPSTREAM__AUTHORITY", "http://localhost:9"),
+        ("ENTRADA_UPSTREAM__CLIENT_ID", "other"),
+        ("ENTRADA_UPSTREAM__CLIENT_SECRET", "other"),
+        ("ENTRADA_UPSTREAM__SCOPES", r#"["a,b"]"#),
+        ("ENTRADA_STORE__KIND", "embedded"),
+        ("ENTRADA_TRUST__HOSTS", "[]"),
+        ("ENTRADA_TRUST__OPEN", "false"),
+        ("ENTRADA_TOKENS__SIGNING_ALG", "RS256"),
+        ("ENTRADA_TOKENS__ACCESS", "61s"),
+        ("ENTRADA_TOKENS__REFRESH_IDLE", "2h"),
+        ("ENTRADA_TOKENS__REFRESH_MAX", "3h"),
+        ("ENTRADA_TOKENS__CODE", "11s"),
+        ("ENTRADA_TOKENS__LOGIN", "62s"),
+        ("ENTRADA_TOKENS__GRACE", "1s"),
+        ("ENTRADA_TOKENS__RECHECK", "2s"),
+        ("ENTRADA_RESOURCE", r#"[{path="/x", upstream="http://x/", scopes={"B.c"="B", "A.c"="A"}}]"#),
+        ("ENTRADA_LOG__FORMAT", "text"),
+        ("ENTRADA_METRICS__LISTEN", "127.0.0.1:3"),
+    ];
+    let mut expected: Vec<_> = SETTINGS.iter().filter(|s| s.key != "upstream.issuer").map(variable).collect();
+    expected.dedup();
+    assert_eq!(env.map(|(name, _)| name).to_vec(), expected);
+
+    let config = load_file(FULL, pairs(&env)).unwrap();
+
+    assert_eq!(config.public_url, "https://other.example.com");
+    assert_eq!(config.listen, ["[::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
+    assert_eq!(config.data_dir, PathBuf::from("elsewhere"));
+    let tenant = "99999999-2222-3333-4444-555555555555".to_owned();
+    assert_eq!(config.upstream.idp, Idp::Entra { tenant, authority: "http://localhost:9".to_owned() });
+    assert_eq!(config.upstream.client_id, "other");
+    assert_eq!(config.upstream.client_secret.expose_secret(), "other");
+    assert_eq!(config.upstream.scopes, ["a,b"]);
+    assert_eq!(config.trust, Trust { hosts: Vec::new(), open: false });
+    let seconds = Duration::from_secs;
+    let tokens = Tokens {
+        signing_alg: SigningAlg::Rs256,
+        access: seconds(61),
+        refresh_idle: 2 * HOUR,
+        refresh_max: 3 * HOUR,
+        code: seconds(11),
+        login: seconds(62),
+        grace: seconds(1),
+        recheck: seconds(2),
+    };
+    assert_eq!(config.tokens, tokens);
+    assert_eq!(config.resources.len(), 1);
+    assert_eq!(config.resources[0].scopes, text_pairs(&[("B.c", "B"), ("A.c", "A")]));
+    assert_eq!(config.resources[0].access, seconds(61));
+    assert_eq!((config.log_format, config.metrics), (LogFormat::Text, Some("127.0.0.1:3".parse().unwrap())));
+}
+
+#[test]
+fn text_stays_text() {
+    for text in ["0012345", "true", "1e5", "null", " 1 ", "[a]", "{}", "\"quoted\"", "a,b", "1979-05-27"] {
+        let config = good("", &[("ENTRADA_UPSTREAM__CLIENT_SECRET", text)]);
+        assert_eq!(config.upstream.client_secret.expose_secret(), text);
+        if text.trim() == text {
+            assert_eq!(good("", &[("ENTRADA_UPSTREAM__CLIENT_ID", text)]).upstream.client_id, text);
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let env: Vec<_> = settings::variables().into_iter().map(|(name, _)| name).collect();
+    let empty: Vec<_> = env.iter().map(|name| (name.as_str(), "")).collect();
+    let config = load_file(FULL, pairs(&empty)).unwrap();
+    assert_eq!(config.trust.hosts, ["app.example.com", "192.0.2.7"]);
+    assert_eq!(config.upstream.client_secret.expose_secret(), "0012345");
+}
+
+#[test]
+fn lists_are_parted_by_commas_or_written_in_toml() {
+    for (text, expected) in [
+        ("a.example", &["a.example"][..]),
+        ("a.example, b.example,", &["a.example", "b.example"]),
+        (r#" ["a.example", 'b.example'] "#, &["a.example", "b.example"]),
+        ("[\n  \"a.example\", # one\n]\n", &["a.example"]),
+        ("[]", &[]),
+    ] {
+        assert_eq!(good("", &[("ENTRADA_TRUST__HOSTS", text)]).trust.hosts, expected);
+    }
+}
+
+#[test]
+fn other_peoples_variables_are_left_alone() {
+    // The first are what Kubernetes sets beside services called entrada, entrada-metrics and entrada-store.
+    let env = [
+        ("ENTRADA_SERVICE_HOST", "10.0.0.1"),
+        ("ENTRADA_SERVICE_PORT", "8000"),
+        ("ENTRADA_SERVICE_PORT_HTTP", "8000"),
+        ("ENTRADA_PORT", "tcp://10.0.0.1:8000"),
+        ("ENTRADA_PORT_8000_TCP_ADDR", "10.0.0.1"),
+        ("ENTRADA_METRICS_SERVICE_HOST", "10.0.0.1"),
+        ("ENTRADA_METRICS_SERVICE_PORT", "9464"),
+        ("ENTRADA_METRICS_SERVICE_PORT_SCRAPE", "9464"),
+        ("ENTRADA_METRICS_PORT", "tcp://10.0.0.1:9464"),
+        ("ENTRADA_METRICS_PORT_9464_TCP", "tcp://10.0.0.1:9464"),
+        ("ENTRADA_STORE_PORT_1_UDP_PROTO", "udp"),
+        ("ENTRADA_VERSION", "1.2.3"),
+        ("ENTRADA_NAME", "/web/entrada"),
+        ("ENTRADA", "x"),
+        ("ENTRADAX__Y", "x"),
+        ("TOKENS__GRACE", "x"),
+        ("PATH", "/bin"),
+    ];
+    good("", &env);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_utf8_is_told_once() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let broken = || OsString::from_vec(b"canary\xff".to_vec());
+    for (variable, _) in settings::variables() {
+        let mut env = pairs(REQUIRED);
+        env.retain(|(name, _)| *name != *variable);
+        env.push((variable.clone().into(), broken()));
+        env.push(("SOMEBODY_ELSES".into(), broken()));
+        let message = load(None, env).unwrap_err().to_string();
+        let expected = format!("{variable}: The value is not UTF-8 text. Write it in that encoding.");
+        let lines: Vec<_> = message.lines().filter(|line| !line.contains("only for upstream.kind")).collect();
+        assert_eq!(lines, [expected]);
+    }
+}

@@ -1,0 +1,338 @@
+//! Typed reading of settings by their row in the table.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use config::Map;
+use config::Value;
+use config::ValueKind;
+
+use super::document::found;
+use super::document::parse_value;
+use super::document::shown;
+use super::document::unknown;
+use super::problems::Problems;
+use super::settings::Fallback;
+use super::settings::Kind;
+use super::settings::PREFIX;
+use super::settings::RESOURCES;
+use super::settings::SETTINGS;
+use super::settings::Setting;
+
+/// The values of the whole configuration, or of one `[[resource]]`.
+///
+/// Every reader answers `None` for a setting that is unset, and for one with a problem, which is then
+/// among the problems.
+pub(super) struct Values<'a> {
+    table: &'a Map<String, Value>,
+    file: Option<&'a str>,
+    /// For a resource, where its table stands.
+    item: Option<&'a str>,
+    problems: &'a mut Problems,
+}
+
+/// One table of the list of resources.
+pub(super) struct Item {
+    /// Its number in the list.
+    pub number: usize,
+    pub place: String,
+    table: Map<String, Value>,
+}
+
+/// A value as it was given.
+enum Given {
+    /// By the file, or inside a TOML value: it has the type that it was written in.
+    Typed(ValueKind),
+    /// By a variable or by the table of settings: text that stands for the type that is wanted.
+    Words(String),
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(
+        table: &'a Map<String, Value>,
+        file: Option<&'a str>,
+        problems: &'a mut Problems,
+    ) -> Self {
+        Values { table, file, item: None, problems }
+    }
+
+    /// The values of one resource.
+    pub(super) fn item<'b>(&'b mut self, item: &'b Item) -> Values<'b> {
+        Values { table: &item.table, file: self.file, item: Some(&item.place), problems: self.problems }
+    }
+
+    /// A text that `read` understands, or tells in a sentence why not.
+    pub(super) fn text<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = match self.given(key)? {
+            Given::Words(text) | Given::Typed(ValueKind::String(text)) => text,
+            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
+        };
+        if text.is_empty() {
+            return self.wrong(key, "This is empty.");
+        }
+        if text.chars().any(char::is_control) {
+            return self
+                .problem(key, "This has a control character in it, such as a line break. Take it out.");
+        }
+        if text.trim() != text && !Setting::of(key).secret {
+            return self.problem(key, "This begins or ends with white space. Take it out.");
+        }
+        read(&text).map_or_else(|sentence| self.problem(key, sentence), Some)
+    }
+
+    /// The meaning of one of the words of the setting's row.
+    pub(super) fn one_of<T: Copy>(&mut self, key: &str, meanings: &[(&str, T)]) -> Option<T> {
+        let wanted = Setting::of(key).wanted();
+        self.text(key, |text| {
+            let meaning = meanings.iter().find(|(word, _)| *word == text);
+            meaning.map(|(_, meaning)| *meaning).ok_or(format!("This word is unknown. Write {wanted}."))
+        })
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
+        match self.given(key)? {
+            Given::Typed(ValueKind::Boolean(flag)) => Some(flag),
+            Given::Typed(other) => self.wrong(key, &format!("This is {}.", found(&other))),
+            Given::Words(text) => {
+                text.parse().ok().or_else(|| self.wrong(key, "This is neither true nor false."))
+            }
+        }
+    }
+
+    /// A duration in whole seconds, within the bounds of the setting's row.
+    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
+        let Kind::Duration { min, max } = Setting::of(key).kind else { return None };
+        let bound = |text| humantime::parse_duration(text).expect("bounds in the table are durations");
+        let text = match self.given(key)? {
+            Given::Words(text) | Given::Typed(ValueKind::String(text)) => text,
+            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
+        };
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return self.wrong(key, "This has no unit.");
+        }
+        match humantime::parse_duration(&text) {
+            Err(_) => self.wrong(key, "This is not a duration."),
+            Ok(duration) if duration < bound(min) => self.wrong(key, "This is too short."),
+            Ok(duration) if duration > bound(max) => self.wrong(key, "This is too long."),
+            Ok(duration) if duration.subsec_nanos() > 0 => {
+                self.wrong(key, "This has a fraction of a second.")
+            }
+            Ok(duration) => Some(duration),
+        }
+    }
+
+    /// Texts, all different, that `read` understands. In the environment commas part them, or they are a
+    /// TOML array.
+    pub(super) fn list<T>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let items = match self.given(key)? {
+            Given::Typed(ValueKind::Array(items)) => items,
+            Given::Typed(ValueKind::String(text)) => vec![text.into()],
+            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
+            // The address of a listener may begin with a bracket too, but does not end with one.
+            Given::Words(text) if text.trim().starts_with('[') && text.trim().ends_with(']') => {
+                match parse_value(&text) {
+                    Ok(ValueKind::Array(items)) => items,
+                    Ok(_) => return self.wrong(key, "This is not a list."),
+                    Err(sentence) => return self.problem(key, sentence),
+                }
+            }
+            Given::Words(text) => {
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()
+            }
+        };
+        let mut seen = HashSet::new();
+        let values: Vec<_> = items
+            .into_iter()
+            .enumerate()
+            .map(|(n, item)| {
+                let value = match &item.kind {
+                    ValueKind::String(text) if !seen.insert(text.clone()) => {
+                        Err("This is in the list already. Name it once.".to_owned())
+                    }
+                    ValueKind::String(text) => read(text),
+                    other => Err(format!("This is {}. Write text in quotes.", found(other))),
+                };
+                value
+                    .map_err(|sentence| self.problems.add(format!("{}[{n}]", self.place(key)), sentence))
+                    .ok()
+            })
+            .collect();
+        values.into_iter().collect()
+    }
+
+    /// Names with words for each, in the order of the file; `check` may refuse a name.
+    pub(super) fn pairs(
+        &mut self,
+        key: &str,
+        check: impl Fn(&str) -> Result<String, String>,
+    ) -> Option<Vec<(String, String)>> {
+        let entries = match self.given(key)? {
+            Given::Typed(ValueKind::Table(entries)) if entries.is_empty() => {
+                return self.wrong(key, "This is empty.");
+            }
+            Given::Typed(ValueKind::Table(entries)) => entries,
+            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
+            Given::Words(_) => return self.wrong(key, "This is text."),
+        };
+        let pairs: Vec<_> = entries
+            .into_iter()
+            .map(|(name, words)| {
+                let pair = check(&name).and_then(|name| Ok((name, permission(words.kind)?)));
+                pair.map_err(|sentence| {
+                    self.problems.add(format!("{}.{}", self.place(key), shown(&name)), sentence);
+                })
+                .ok()
+            })
+            .collect();
+        pairs.into_iter().collect()
+    }
+
+    /// The tables of the resources, of which there must be one at least.
+    pub(super) fn resources(&mut self) -> Option<Vec<Item>> {
+        let value = self.table.get(RESOURCES);
+        let place = self.place_of(RESOURCES, format!("{PREFIX}RESOURCE"), value);
+        let kind = match value {
+            None => ValueKind::Array(Vec::new()),
+            Some(Value { kind: ValueKind::Nil, .. }) => return None,
+            Some(value) => match &value.kind {
+                ValueKind::String(text) if !self.is_typed(value) => match parse_value(text) {
+                    Ok(kind) => kind,
+                    Err(sentence) => {
+                        self.problems.add(place, sentence);
+                        return None;
+                    }
+                },
+                kind => kind.clone(),
+            },
+        };
+        let fault = match kind {
+            ValueKind::Array(items) if !items.is_empty() => return Some(self.items(items, &place)),
+            ValueKind::Array(_) => "At least one resource is required.".to_owned(),
+            other => format!("This is {}, and a list is wanted.", found(&other)),
+        };
+        self.problems.add(
+            place,
+            format!("{fault} Write [[resource]] in the file, or {PREFIX}RESOURCE=[{{path=\"/mcp\", …}}]."),
+        );
+        None
+    }
+
+    fn items(&mut self, values: Vec<Value>, place: &str) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (number, value) in values.into_iter().enumerate() {
+            let place = format!("{place}[{number}]");
+            match value.kind {
+                ValueKind::Table(table) => items.push(Item { number, place, table }),
+                other => {
+                    self.problems
+                        .add(place, format!("This is {}. Write a table for each resource.", found(&other)));
+                }
+            }
+        }
+        items
+    }
+
+    /// Notes each key of a resource that no setting has.
+    pub(super) fn refuse_unknown(&mut self) {
+        let Some(item) = self.item else { return };
+        let settings = SETTINGS.iter().filter(|setting| setting.root() == RESOURCES);
+        let names: Vec<_> = settings.map(Setting::name).collect();
+        for key in self.table.keys().filter(|key| !names.contains(&key.as_str())) {
+            self.problems.add(format!("{item}.{}", shown(key)), unknown(key, &names, &names));
+        }
+    }
+
+    /// Whether the file or the environment has the setting.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The setting must be there, whatever the table says.
+    pub(super) fn require(&mut self, key: &str) {
+        if !self.is_set(key) {
+            let meaning = Setting::of(key).meaning;
+            self.problem::<()>(key, format!("This is required and missing. {meaning}."));
+        }
+    }
+
+    /// Notes a problem of the setting, and answers that it has no value.
+    pub(super) fn problem<T>(&mut self, key: &str, sentence: impl Into<String>) -> Option<T> {
+        self.problems.add(self.place(key), sentence);
+        None
+    }
+
+    /// Notes a problem of what stands at `place`.
+    pub(super) fn problem_at(&mut self, place: impl Into<String>, sentence: impl Into<String>) {
+        self.problems.add(place, sentence);
+    }
+
+    /// Where the setting has its value, or could have it.
+    pub(super) fn place(&self, key: &str) -> String {
+        let setting = Setting::of(key);
+        if let Some(item) = self.item {
+            return format!("{item}.{}", setting.name());
+        }
+        self.place_of(setting.root(), setting.variable(), self.find(key))
+    }
+
+    fn place_of(&self, key: &str, variable: String, value: Option<&Value>) -> String {
+        match self.file {
+            Some(file) if value.is_none_or(|value| self.is_typed(value)) => format!("{file}: {key}"),
+            _ => variable,
+        }
+    }
+
+    /// Whether the value has the type that it was written in; one from a variable is text, and has the
+    /// origin that `config` gives it. Tables lose theirs there, and what was parsed from a variable has none.
+    fn is_typed(&self, value: &Value) -> bool {
+        value.origin().is_none_or(|origin| self.file == Some(origin))
+    }
+
+    fn wrong<T>(&mut self, key: &str, fault: &str) -> Option<T> {
+        let wanted = Setting::of(key).wanted();
+        self.problem(key, format!("{fault} Write {wanted}."))
+    }
+
+    fn given(&mut self, key: &str) -> Option<Given> {
+        let setting = Setting::of(key);
+        match (self.find(key), setting.default) {
+            // A variable that could not be read.
+            (Some(Value { kind: ValueKind::Nil, .. }), _) => None,
+            (Some(value), _) => match &value.kind {
+                ValueKind::String(text) if !self.is_typed(value) => Some(Given::Words(text.clone())),
+                kind => Some(Given::Typed(kind.clone())),
+            },
+            (None, Fallback::Is(words)) => Some(Given::Words(words.to_owned())),
+            (None, Fallback::Unset(_)) => None,
+            (None, Fallback::Required) => {
+                self.require(key);
+                None
+            }
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<&Value> {
+        let key = key.split_once("[].").map_or(key, |(_, name)| name);
+        match key.split_once('.') {
+            None => self.table.get(key),
+            Some((section, name)) => match &self.table.get(section)?.kind {
+                ValueKind::Table(section) => section.get(name),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// What a name permits, in words.
+fn permission(words: ValueKind) -> Result<String, String> {
+    match words {
+        ValueKind::String(words) if words.trim().is_empty() || words.chars().any(char::is_control) => {
+            Err("This is no text for people. Say in words what it permits.".to_owned())
+        }
+        ValueKind::String(words) => Ok(words),
+        ValueKind::Table(_) => {
+            Err("This is a table. Put a name with a dot in it in quotes: \"mcp.read\" = \"…\".".to_owned())
+        }
+        other => Err(format!("This is {}. Write text in quotes.", found(&other))),
+    }
+}
