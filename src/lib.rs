@@ -2,6 +2,8 @@
 //!
 //! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
 
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod domain;
 pub mod ports;
 pub mod protocol;

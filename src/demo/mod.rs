@@ -1,0 +1,6 @@
+//! demo: what a laptop needs to try and to test Entrada without a cloud.
+//!
+//! An outermost layer: nothing that ships in a release image may import it. It is compiled only with the
+//! feature `demo`.
+
+pub mod idp;
