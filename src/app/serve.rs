@@ -105,7 +105,9 @@ pub async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::Running(format!("{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."))
+        Failure::Running(format!(
+            "{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."
+        ))
     })
 }
 
@@ -160,6 +162,8 @@ fn warn_of_the_insecure(config: &Config) {
         );
     }
     if config.public_url.starts_with("http://") {
-        tracing::warn!("public_url is plain http: cookies and tokens are not protected. For development only.");
+        tracing::warn!(
+            "public_url is plain http: cookies and tokens are not protected. For development only."
+        );
     }
 }
