@@ -2,6 +2,7 @@
 //!
 //! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
 
+pub mod adapters;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod domain;

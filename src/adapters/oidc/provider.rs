@@ -1,0 +1,194 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use openidconnect::core::CoreJsonWebKeySet;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::person::Person;
+use crate::domain::time::Timestamp;
+use crate::ports::clock::Clock;
+use crate::ports::idp::IdentityProvider;
+use crate::ports::idp::Refreshed;
+use crate::ports::idp::SignInAnswer;
+use crate::ports::idp::SignInRequest;
+use crate::ports::idp::SignedIn;
+use crate::ports::idp::UpstreamError;
+
+use super::Settings;
+use super::SettingsError;
+use super::claims::Doubt;
+use super::claims::Expected;
+use super::claims::verify;
+use super::discovery::Discovered;
+use super::discovery::discover;
+use super::discovery::fetch_keys;
+use super::failure::invalid;
+use super::http_client::HttpClient;
+use super::kept::Kept;
+use super::realm::Realm;
+use super::token_endpoint::Redeemed;
+use super::token_endpoint::Registration;
+use super::token_endpoint::Tokens;
+
+/// Asked for always: who it is, and a refresh token to ask again with.
+const SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
+
+/// The identity provider.
+pub struct OidcProvider {
+    realm: Realm,
+    registration: Registration,
+    clock: Arc<dyn Clock>,
+    http: HttpClient,
+    discovered: Kept<Discovered>,
+    keys: Kept<CoreJsonWebKeySet>,
+}
+
+impl fmt::Debug for OidcProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OidcProvider").finish_non_exhaustive()
+    }
+}
+
+impl OidcProvider {
+    /// Takes the settings. Nothing is asked of the provider until somebody signs in, so that a program
+    /// starts whether the provider is up or not.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot be right.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+        Self::over(HttpClient::new().map_err(SettingsError::HttpClient)?, settings, clock)
+    }
+
+    pub(super) fn over(
+        http: HttpClient,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SettingsError> {
+        Url::parse(&settings.redirect_uri).map_err(|_| SettingsError::RedirectUri)?;
+        let mut scopes = SCOPES.to_vec();
+        for scope in &settings.scopes {
+            if !scopes.contains(&scope.as_str()) {
+                scopes.push(scope);
+            }
+        }
+        let scope = scopes.join(" ");
+        Ok(Self {
+            realm: Realm::new(settings.kind)?,
+            registration: Registration {
+                client_id: settings.client_id,
+                client_secret: settings.client_secret,
+                redirect_uri: settings.redirect_uri,
+                scope,
+            },
+            clock,
+            http,
+            discovered: Kept::new(),
+            keys: Kept::new(),
+        })
+    }
+
+    async fn discovered(&self) -> Result<Arc<Discovered>, UpstreamError> {
+        self.discovered.get(self.clock.now(), discover(&self.http, &self.realm)).await
+    }
+
+    /// Redeems, with all that validating the answer needs fetched before: a code is spent once, and a
+    /// provider that rotates refresh tokens gives the next one in an answer that cannot be had again.
+    async fn redeem_with(&self, redeemed: &Redeemed<'_>) -> Result<Answered, UpstreamError> {
+        let discovered = self.discovered().await?;
+        let keys = self.keys.get(self.clock.now(), fetch_keys(&self.http, &discovered.jwks_uri)).await?;
+        let tokens = self.registration.request(&self.http, &discovered, redeemed).await?;
+        Ok(Answered { discovered, keys, tokens })
+    }
+
+    /// Who the ID token is about.
+    async fn person(
+        &self,
+        answered: &Answered,
+        id_token: &str,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Person, UpstreamError> {
+        let expected = Expected {
+            client_id: &self.registration.client_id,
+            issuer: &answered.discovered.issuer,
+            nonce,
+            access_token: &answered.tokens.access_token,
+            now,
+        };
+        let claims = match verify(id_token, &answered.keys, &expected) {
+            Ok(claims) => claims,
+            Err(Doubt::Certain(error)) => return Err(error),
+            Err(Doubt::UnknownKey) => {
+                let fetch = fetch_keys(&self.http, &answered.discovered.jwks_uri);
+                let newer = self.keys.newer(&answered.keys, self.clock.now(), fetch).await?;
+                let unknown = || invalid("the ID token is signed by a key that is not published");
+                verify(id_token, &*newer.ok_or_else(unknown)?, &expected).map_err(|doubt| match doubt {
+                    Doubt::UnknownKey => unknown(),
+                    Doubt::Certain(error) => error,
+                })?
+            }
+        };
+        self.realm.person(&claims)
+    }
+}
+
+/// An answer of the token endpoint, and what it is judged by.
+struct Answered {
+    discovered: Arc<Discovered>,
+    keys: Arc<CoreJsonWebKeySet>,
+    tokens: Tokens,
+}
+
+#[async_trait]
+impl IdentityProvider for OidcProvider {
+    async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError> {
+        let discovered = self.discovered().await?;
+        let mut url = discovered.authorization_endpoint.clone();
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.registration.client_id)
+            .append_pair("redirect_uri", &self.registration.redirect_uri)
+            .append_pair("scope", &self.registration.scope)
+            .append_pair("state", &request.state)
+            .append_pair("nonce", &request.nonce)
+            .append_pair("code_challenge", &request.code_challenge.encode())
+            .append_pair("code_challenge_method", "S256");
+        if let Some(mode) = self.realm.response_mode() {
+            query.append_pair("response_mode", mode);
+        }
+        if request.reauthenticate {
+            query.append_pair("prompt", "login");
+        }
+        if let Some(seconds) = request.max_age {
+            query.append_pair("max_age", &seconds.to_string());
+        }
+        if let Some(hint) = &request.login_hint {
+            query.append_pair("login_hint", hint);
+        }
+        drop(query);
+        Ok(url)
+    }
+
+    async fn redeem(&self, answer: SignInAnswer, now: Timestamp) -> Result<SignedIn, UpstreamError> {
+        let SignInAnswer { code, code_verifier, nonce } = answer;
+        let redeemed = Redeemed::Code { code: &code, code_verifier: &code_verifier };
+        let answered = self.redeem_with(&redeemed).await?;
+        let id_token = answered.tokens.id_token.as_deref().ok_or_else(|| invalid("it sent no ID token"))?;
+        let person = self.person(&answered, id_token, Some(&nonce), now).await?;
+        Ok(SignedIn { person, refresh_token: answered.tokens.refresh_token() })
+    }
+
+    async fn refresh(&self, token: &SecretString, now: Timestamp) -> Result<Refreshed, UpstreamError> {
+        let answered = self.redeem_with(&Redeemed::RefreshToken(token)).await?;
+        let person = match answered.tokens.id_token.as_deref() {
+            Some(id_token) => Some(self.person(&answered, id_token, None, now).await?),
+            None if self.realm.vouches_on_refresh() => return Err(invalid("it sent no ID token")),
+            None => None,
+        };
+        Ok(Refreshed { person, refresh_token: answered.tokens.refresh_token() })
+    }
+}
