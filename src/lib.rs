@@ -3,6 +3,9 @@
 //! The layers, and what each may import, are in `docs/architecture.md`; a test keeps them.
 
 pub mod adapters;
+pub mod app;
+pub mod cli;
+pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod domain;

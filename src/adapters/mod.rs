@@ -1,6 +1,8 @@
 //! How the outside does what the ports ask for.
 
+pub mod audit;
+pub mod embedded;
+pub mod measured;
 pub mod oidc;
-#[cfg(unix)]
 pub mod root_key_file;
 pub mod system;
