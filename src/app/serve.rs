@@ -40,6 +40,8 @@ const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25,
 
 /// Serves until SIGINT or SIGTERM.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
+    // The store first: that a second process has it is the better news than that a port is taken.
+    let Started { auth, store } = start(config).await?;
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(bind(*address, "listen").await?);
@@ -48,7 +50,6 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
         Some(address) => Some((bind(address, "metrics.listen").await?, metrics_recorder()?)),
         None => None,
     };
-    let Started { auth, store } = start(config).await?;
     let admin = admin::bind(&config.data_dir)?;
     let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);

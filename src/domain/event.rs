@@ -16,10 +16,11 @@ pub enum EventName {
     RequestRefused,
     UpstreamRefused,
     StoreAway,
+    AdministrationUsed,
 }
 
 impl EventName {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ConsentShown,
         Self::ConsentApproved,
         Self::ConsentDenied,
@@ -33,6 +34,7 @@ impl EventName {
         Self::RequestRefused,
         Self::UpstreamRefused,
         Self::StoreAway,
+        Self::AdministrationUsed,
     ];
 
     #[must_use]
@@ -111,6 +113,11 @@ impl EventName {
                 "The identity provider did not do what was asked; code and ids as it gave them.",
                 &["call", "reason", "upstream_code", "correlation_id"],
             ),
+            Self::AdministrationUsed => (
+                "administration.used",
+                "An operator gave a command over the administration socket; `n` grants were concerned.",
+                &["operation", "n"],
+            ),
             Self::StoreAway => {
                 ("store.away", "The store did not answer; nothing was spent.", &["operation", "reason"])
             }
@@ -129,7 +136,7 @@ pub struct Event {
     pub redirect_host: Option<String>,
     pub resource: Option<String>,
     pub scope: Option<String>,
-    /// Which refresh token, counted from 0.
+    /// Which refresh token, counted from 0; or how many grants.
     pub n: Option<u32>,
     pub endpoint: Option<String>,
     pub status: Option<u16>,
