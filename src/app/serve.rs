@@ -27,6 +27,7 @@ use crate::app::router;
 use crate::app::start::Started;
 use crate::app::start::start;
 use crate::app::start::upstream_client;
+use crate::app::stop;
 use crate::config::Config;
 use crate::ports::store::Store;
 
@@ -54,7 +55,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);
 
-    let (stop, stopped) = watch::channel(false);
+    let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = ?listener.local_addr().ok(), issuer = config.public_url, "listening");
@@ -67,7 +68,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     tasks.spawn(sweep(store, stopped));
     wait_for_signal().await?;
     tracing::info!("stopping");
-    let _ = stop.send(true);
+    let _ = word.send(true);
     while tasks.join_next().await.is_some() {}
     Ok(())
 }
@@ -81,7 +82,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = told_to_stop(&mut stopped) => break,
+            () = stop::told(&mut stopped) => break,
         };
         // Out of file descriptors, say: one connection is lost, the listener is not.
         let Ok((stream, _)) = stream else {
@@ -97,11 +98,6 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
         });
     }
     let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
-}
-
-/// Waits for the word to stop. A sender that is gone has the same meaning.
-pub async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stop| *stop).await;
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
@@ -121,7 +117,7 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
                     tracing::warn!(%error, "expired documents were not removed; they count as absent all the same");
                 }
             }
-            () = told_to_stop(&mut stopped) => return,
+            () = stop::told(&mut stopped) => return,
         }
     }
 }
