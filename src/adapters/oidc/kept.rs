@@ -90,7 +90,7 @@ impl<T> Kept<T> {
             let state = self.state();
             match &state.document {
                 Some(document) if !Arc::ptr_eq(document, seen) => return Ok(Some(document.clone())),
-                Some(_) if false => {
+                Some(_) if !is_past(state.renewed_at, RENEWAL, now) => {
                     return state.failure.clone().map_or(Ok(None), Err);
                 }
                 _ => {}
