@@ -2,6 +2,7 @@
 
 mod embedded;
 mod flow;
+mod layers;
 mod races;
 mod store_contract;
 mod support;
