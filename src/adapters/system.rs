@@ -55,6 +55,7 @@ pub struct SystemEntropy {
 }
 
 impl SystemEntropy {
+    /// The source of this machine.
     #[must_use]
     pub fn new() -> Self {
         Self { random: SystemRandom::new() }

@@ -140,6 +140,7 @@ impl SigningKey {
         Ok(Self { alg, kid, pair, header, jwk, decoding, validation })
     }
 
+    /// The algorithm that it signs with.
     #[must_use]
     pub fn alg(&self) -> SigningAlg {
         self.alg
