@@ -1,6 +1,9 @@
 //! Durable writes to the embedded store, by one caller and by 64 at once. The elements per second
 //! are writes; with many callers they share their commits.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+#![expect(clippy::disallowed_methods, reason = "time is what is measured")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

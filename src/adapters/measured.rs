@@ -29,6 +29,7 @@ pub struct Measured<P: ?Sized> {
 }
 
 impl<P: ?Sized> Measured<P> {
+    /// Counts and times the calls of `port` by `clock`.
     #[must_use]
     pub fn new(port: Arc<P>, clock: Arc<dyn Clock>) -> Self {
         Self { clock, port }

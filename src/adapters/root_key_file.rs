@@ -41,6 +41,7 @@ pub struct RootKeyFile {
 }
 
 impl RootKeyFile {
+    /// The file at `path`, which need not exist yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }

@@ -1,5 +1,7 @@
 //! The time and the randomness of this machine: the only place that asks it for either.
 
+#![expect(clippy::disallowed_methods, reason = "here the machine is asked; everybody else asks the ports")]
+
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
@@ -53,6 +55,7 @@ pub struct SystemEntropy {
 }
 
 impl SystemEntropy {
+    /// The source of this machine.
     #[must_use]
     pub fn new() -> Self {
         Self { random: SystemRandom::new() }
@@ -64,6 +67,7 @@ impl Entropy for SystemEntropy {
     ///
     /// When the operating system gives no random bytes. A login id, a nonce or a key made of anything
     /// else could be guessed, so there is nothing to go on with: the request ends here, with a 500.
+    #[expect(clippy::panic, reason = "without randomness there is nothing to go on with")]
     fn fill(&self, bytes: &mut [u8]) {
         if self.random.fill(bytes).is_err() {
             panic!("the operating system gave no random bytes; nothing secret can be made without them");

@@ -86,6 +86,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
         };
         // Out of file descriptors, say: one connection is lost, the listener is not.
         let Ok((stream, _)) = stream else {
+            #[expect(clippy::disallowed_methods, reason = "nothing says when there are descriptors again")]
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };

@@ -1,5 +1,7 @@
 //! The command line.
 
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command answers where it was asked")]
+
 mod grant;
 mod log;
 

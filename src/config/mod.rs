@@ -60,6 +60,7 @@ pub struct Upstream {
     pub scopes: Vec<String>,
 }
 
+/// Which identity provider, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Idp {
     Entra {
@@ -74,6 +75,7 @@ pub enum Idp {
     },
 }
 
+/// Where documents are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// A file in the data directory.
@@ -89,6 +91,7 @@ pub struct Trust {
     pub open: bool,
 }
 
+/// How tokens are signed, and how long everything lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     pub signing_alg: SigningAlg,
@@ -141,6 +144,7 @@ pub enum Claim {
     Groups,
 }
 
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Text,

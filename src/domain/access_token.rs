@@ -109,6 +109,7 @@ impl Caller {
         Self { claims }
     }
 
+    /// What the token says.
     #[must_use]
     pub fn claims(&self) -> &UnverifiedClaims {
         &self.claims

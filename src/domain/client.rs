@@ -35,6 +35,7 @@ const VERSION: u8 = 1;
 pub struct ClientId(String);
 
 impl ClientId {
+    /// The id as it stands in requests.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -20,6 +20,7 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// Every name, in the order of the table.
     pub const ALL: [Self; 14] = [
         Self::ConsentShown,
         Self::ConsentApproved,
@@ -37,17 +38,19 @@ impl EventName {
         Self::AdministrationUsed,
     ];
 
+    /// The name as it is written: `consent.shown`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.row().0
     }
 
-    /// What it means, and the fields it carries.
+    /// What it means, for the table.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.row().1
     }
 
+    /// The fields that it can carry.
     #[must_use]
     pub fn fields(self) -> &'static [&'static str] {
         self.row().2

@@ -98,6 +98,7 @@ impl EndedLogins {
         Self(text.split('.').filter(|mark| mark.len() == 22).take(Self::MAX).map(str::to_owned).collect())
     }
 
+    /// Whether the login was declined.
     #[must_use]
     pub fn contains(&self, login: LoginId) -> bool {
         self.0.contains(&login.grant_id().to_string())

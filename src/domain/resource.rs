@@ -64,20 +64,24 @@ impl Resources {
         Self { all, default }
     }
 
+    /// All of them, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Resource> {
         self.all.iter()
     }
 
+    /// The resource that a request means when it names none.
     #[must_use]
     pub fn default(&self) -> Option<&Resource> {
         self.default.and_then(|position| self.all.get(position))
     }
 
+    /// The resource with exactly this identifier.
     #[must_use]
     pub fn by_identifier(&self, identifier: &str) -> Option<&Resource> {
         self.all.iter().find(|resource| resource.identifier == identifier)
     }
 
+    /// The resource at exactly this path.
     #[must_use]
     pub fn by_path(&self, path: &str) -> Option<&Resource> {
         self.all.iter().find(|resource| resource.path == path)

@@ -36,6 +36,7 @@ impl<T> Sealed<T> {
         Self::from_bytes(URL_SAFE_NO_PAD.decode(text).unwrap_or_default())
     }
 
+    /// The envelope, for the store.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -71,6 +71,7 @@ impl Trust {
 }
 
 impl VerifiedRedirect {
+    /// The URI that was checked.
     #[must_use]
     pub fn uri(&self) -> &RedirectUri {
         &self.0
@@ -84,6 +85,7 @@ impl VerifiedRedirect {
 }
 
 impl TrustedRedirect {
+    /// The URI that was checked.
     #[must_use]
     pub fn uri(&self) -> &RedirectUri {
         &self.0

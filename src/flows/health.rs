@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(in crate::flows) struct LastProbe(Mutex<Option<(Timestamp, bool)>>);
 
 impl AuthServer {
-    /// Whether the store answered when it was last asked, at most [`INTERVAL`] ago.
+    /// Whether the store answered when it was last asked, at most five seconds ago.
     pub async fn store_answers(&self) -> bool {
         let now = self.now();
         let last = &self.0.last_probe.0;

@@ -69,6 +69,7 @@ struct Parts {
 }
 
 impl AuthServer {
+    /// Puts together what was opened and unlocked before.
     #[must_use]
     pub fn new(ports: Ports, keys: KeyRing, signing: SigningKeys, policy: Policy) -> Self {
         Self(Arc::new(Parts {
@@ -84,6 +85,7 @@ impl AuthServer {
         }))
     }
 
+    /// What flows decide by.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.0.policy

@@ -14,6 +14,7 @@ pub struct Row {
 
 /// Why a flow refused. Each flow has one enum of reasons and one exhaustive table.
 pub trait Refusal: Copy {
+    /// The row of this reason.
     fn row(self) -> Row;
 
     /// What the client is told.

@@ -68,6 +68,7 @@ struct Check {
 pub struct SigningKeys(Vec<SigningKey>);
 
 impl SigningKeys {
+    /// The key that signs.
     #[must_use]
     pub fn active(&self) -> &SigningKey {
         self.0.first().expect("there is always an active key")

@@ -21,6 +21,7 @@ impl Issuer {
         (url.has_host() && url.origin().ascii_serialization() == text).then(|| Self(text.to_owned()))
     }
 
+    /// The identifier, for comparison.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

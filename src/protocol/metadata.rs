@@ -7,17 +7,29 @@ use crate::protocol::scope::Scopes;
 
 /// Where everything is. One table: the router, the metadata and the cookies are made from it.
 pub mod path {
+    /// RFC 6749 §3.1.
     pub const AUTHORIZE: &str = "/authorize";
+    /// Where the consent form is sent.
     pub const CONSENT: &str = "/consent";
+    /// Our one redirect URI at the identity provider.
     pub const CALLBACK: &str = "/auth/callback";
+    /// RFC 6749 §3.2.
     pub const TOKEN: &str = "/token";
+    /// RFC 7591 §3.
     pub const REGISTER: &str = "/register";
+    /// RFC 7009 §2.
     pub const REVOKE: &str = "/revoke";
+    /// RFC 7517 §5.
     pub const JWKS: &str = "/.well-known/jwks.json";
+    /// RFC 8414 §3.
     pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+    /// OpenID Connect Discovery 1.0 §4.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    /// RFC 9728 §3.
     pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+    /// The process runs.
     pub const LIVE: &str = "/healthz/live";
+    /// Keys and store were reached.
     pub const READY: &str = "/healthz/ready";
 }
 

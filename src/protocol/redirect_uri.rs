@@ -38,6 +38,7 @@ impl RedirectUri {
         (canonical && plain && reachable).then(|| Self(text.to_owned()))
     }
 
+    /// The URI as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

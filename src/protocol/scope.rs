@@ -17,15 +17,18 @@ impl Scopes {
         text.split(' ').filter(|word| !word.is_empty()).collect()
     }
 
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Each scope-token, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
+    /// Whether this scope-token is among them.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.0.iter().any(|word| word == scope)

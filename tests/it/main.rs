@@ -1,5 +1,7 @@
 //! Everything that is proved through a front door, in one binary.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod code;
 mod confusion;
@@ -8,6 +10,7 @@ mod discovery;
 mod embedded;
 mod flow;
 mod gateway;
+mod layers;
 mod races;
 mod refresh;
 mod store_contract;

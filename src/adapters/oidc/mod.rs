@@ -15,7 +15,8 @@ mod http_client;
 mod kept;
 mod provider;
 mod realm;
-#[cfg(all(test, feature = "demo"))]
+#[cfg(test)]
+#[cfg(feature = "demo")]
 mod tests;
 mod token_endpoint;
 

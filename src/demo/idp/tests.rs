@@ -128,7 +128,7 @@ struct Params(Vec<(String, String)>);
 impl Params {
     fn get(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{name} in {self:?}"))
+        found.map_or_else(|| panic!("{name} in {self:?}"), |(_, value)| value.as_str())
     }
 
     fn error(&self) -> (&str, u32) {

@@ -43,6 +43,7 @@ impl Browser {
     }
 
     /// The way from /authorize to our callback, which is not opened yet.
+    #[expect(clippy::wrong_self_convention, reason = "a way to go, not a conversion")]
     pub async fn to_callback(&mut self, entrada: &Entrada, authorize: &str) -> Url {
         let page = self.open(entrada, authorize).await;
         assert_eq!(page.status, 200, "no consent page: {}", page.body);

@@ -31,7 +31,7 @@ impl MovedClock {
         let mut hands = self.0.lock().unwrap();
         let now = hands.start.plus(hands.elapsed);
         hands.elapsed += to.since(now);
-        hands.start.0 -= now.since(to).as_secs() as i64;
+        hands.start.0 -= i64::try_from(now.since(to).as_secs()).unwrap();
     }
 }
 

@@ -64,6 +64,8 @@ pub const UPSTREAM_SECRET: &str = "upstream-secret-0012345";
 /// 2026-11-23T00:00:00Z. Any instant would do.
 pub const START: Timestamp = Timestamp(1_795_392_000);
 
+type Decorate = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 /// What a test wants different.
 pub struct Setup {
     pub issuer: String,
@@ -75,7 +77,7 @@ pub struct Setup {
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
     pub oidc: bool,
     /// What stands between the flows and the store.
-    pub decorate: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>,
+    pub decorate: Decorate,
 }
 
 impl Default for Setup {
@@ -334,7 +336,7 @@ async fn idp(issuer: &str, clock: &Arc<MovedClock>, script: &Arc<Scripted>) -> D
         client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
         client_secret: SecretString::from(UPSTREAM_SECRET),
         redirect_uris: vec![format!("{issuer}{}", path::CALLBACK)],
-        people: Person::three(TENANT).into(),
+        people: Person::three(TENANT),
         now: Arc::new(move || clock.now().0),
         script: script.clone(),
     };
