@@ -95,8 +95,13 @@ impl Store for Measured<dyn Store> {
         self.measure(STORE, "replace", self.port.replace(document, expected)).await
     }
 
-    async fn list(&self, listing: Listing<'_>, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.measure(STORE, "list", self.port.list(listing, limit)).await
+    async fn list(
+        &self,
+        listing: Listing<'_>,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.measure(STORE, "list", self.port.list(listing, after, limit)).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

@@ -19,10 +19,11 @@ use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+use crate::app::accept::pause;
 use crate::app::exit::Failure;
 use crate::app::stop;
 use crate::flows::AuthServer;
-use crate::flows::administer::GrantSummary;
+use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
 /// No question is longer.
@@ -40,7 +41,7 @@ pub enum Command {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    Grants(Vec<GrantSummary>),
+    Grants(Found),
     StoreAway,
     NotUnderstood,
 }
@@ -56,13 +57,21 @@ pub fn bind(data_dir: &Path) -> Result<UnixListener, Failure> {
     let failed = |error: io::Error| {
         Failure::Running(format!("The administration socket {} cannot be made: {error}.", path.display()))
     };
-    match std::fs::remove_file(&path) {
+    // Under another name until it is closed to others: the directory may be open to them.
+    let draft = path.with_extension("sock.new");
+    match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+    let listener = UnixListener::bind(&draft).map_err(failed)?;
+    std::fs::set_permissions(&draft, Permissions::from_mode(0o600)).map_err(failed)?;
+    std::fs::rename(&draft, &path).map_err(failed)?;
     Ok(listener)
+}
+
+/// Removes the socket, so that nobody waits at it.
+pub fn unbind(data_dir: &Path) {
+    let _ = std::fs::remove_file(socket(data_dir));
 }
 
 /// Answers until told to stop.
@@ -70,10 +79,12 @@ pub async fn accept(listener: UnixListener, auth: AuthServer, mut stopped: watch
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    let auth = auth.clone();
-                    tokio::spawn(async move { answer(stream, &auth).await });
-                }
+                let Ok((stream, _)) = accepted else {
+                    pause().await;
+                    continue;
+                };
+                let auth = auth.clone();
+                tokio::spawn(async move { answer(stream, &auth).await });
             }
             () = stop::told(&mut stopped) => return,
         }
@@ -95,7 +106,7 @@ async fn answer(stream: UnixStream, auth: &AuthServer) -> io::Result<()> {
 }
 
 /// Asks the process that serves from this data directory.
-pub async fn ask(data_dir: &Path, command: &Command) -> Result<Vec<GrantSummary>, Failure> {
+pub async fn ask(data_dir: &Path, command: &Command) -> Result<Found, Failure> {
     let path = socket(data_dir);
     let reply = exchange(&path, command).await.map_err(|error| {
         Failure::Running(format!(

@@ -1,5 +1,6 @@
 //! Where the layers meet: the program from its configuration, and the middleware stack on one screen.
 
+pub mod accept;
 pub mod admin;
 pub mod exit;
 pub mod observe;
@@ -10,8 +11,6 @@ pub mod stop;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use http::Response;
-use http_body_util::Full;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::flows::AuthServer;
@@ -27,14 +26,6 @@ pub fn router(auth: &AuthServer, upstream: &Upstream) -> Router {
     gateway::router(auth, upstream)
         .merge(endpoints::router(auth.clone()))
         // Within the observation, so that a panic is counted like any other answer.
-        .layer(CatchPanicLayer::custom(|_| {
-            let body = r#"{"error":"server_error","error_description":"The server failed. The log has the reason."}"#;
-            Response::builder()
-                .status(500)
-                .header("content-type", "application/json")
-                .header("cache-control", "no-store")
-                .body(Full::from(body))
-                .expect("a constant response is well-formed")
-        }))
+        .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn_with_state(auth.clone(), observe::observe))
 }

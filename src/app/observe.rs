@@ -1,15 +1,21 @@
 //! What is seen of every request: an id, a span, a count, a time, and the reason of a refusal.
 
+use std::any::Any;
+
+use axum::Json;
 use axum::extract::MatchedPath;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
 use axum::middleware::Next;
+use axum::response::IntoResponse;
 use axum::response::Response;
+use serde_json::json;
 use tracing::Instrument;
 use tracing::info_span;
-use uuid::Uuid;
 
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
@@ -22,8 +28,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
-    #[expect(clippy::disallowed_methods, reason = "it names a line of the log and protects nothing")]
-    let request_id = Uuid::new_v4().to_string();
+    let request_id = auth.request_id();
     let span = info_span!("request", request_id, method, route);
     let began = auth.elapsed();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -59,4 +64,16 @@ fn known_method(method: &str) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "other",
     }
+}
+
+/// A defect of ours: the answer tells nothing of it, and it is counted like any other refusal. The text
+/// of the panic goes where panics go, standard error; it may hold anything.
+pub fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a request panicked: this is a defect, please report it");
+    let body =
+        json!({ "error": "server_error", "error_description": "The server failed. Its log has the reason." });
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let mut response = (StatusCode::INTERNAL_SERVER_ERROR, headers, Json(body)).into_response();
+    response.extensions_mut().insert(RefusedFor("panic"));
+    response
 }

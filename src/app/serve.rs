@@ -6,12 +6,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -21,6 +15,7 @@ use tokio::signal::unix::signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::app::accept::accept;
 use crate::app::admin;
 use crate::app::exit::Failure;
 use crate::app::router;
@@ -31,11 +26,8 @@ use crate::app::stop;
 use crate::config::Config;
 use crate::ports::store::Store;
 
-/// A client that has not sent its header by then is not going to.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long open requests may take to end after the signal; streams are cut then.
-const DRAIN: Duration = Duration::from_secs(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Seconds. From a cached answer to a slow identity provider.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -55,50 +47,26 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);
 
+    let told_to_end = end_signal()?;
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tracing::info!(address = ?listener.local_addr().ok(), issuer = config.public_url, "listening");
+        tracing::info!(address = %address(&listener)?, issuer = config.public_url, "listening");
         tasks.spawn(accept(listener, public.clone(), stopped.clone()));
     }
     if let Some((listener, handle)) = metrics {
+        tracing::info!(address = %address(&listener)?, "serving metrics");
+        tasks.spawn(upkeep(handle.clone(), stopped.clone()));
         tasks.spawn(accept(listener, metrics_router(handle), stopped.clone()));
     }
     tasks.spawn(admin::accept(admin, auth, stopped.clone()));
     tasks.spawn(sweep(store, stopped));
-    wait_for_signal().await?;
+    told_to_end.await;
     tracing::info!("stopping");
     let _ = word.send(true);
     while tasks.join_next().await.is_some() {}
+    admin::unbind(&config.data_dir);
     Ok(())
-}
-
-/// Answers connections until told to stop, then lets open requests end.
-pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    let open = GracefulShutdown::new();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop::told(&mut stopped) => break,
-        };
-        // Out of file descriptors, say: one connection is lost, the listener is not.
-        let Ok((stream, _)) = stream else {
-            #[expect(clippy::disallowed_methods, reason = "nothing says when there are descriptors again")]
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-    }
-    let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
@@ -107,6 +75,22 @@ async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure
             "{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."
         ))
     })
+}
+
+/// Where it listens in fact: the setting may leave the port to the system.
+fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| Failure::Running(format!("A listener has no address: {error}.")))
+}
+
+/// Samples pile up between scrapes, and nobody may ever scrape.
+async fn upkeep(handle: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = every.tick() => handle.run_upkeep(),
+            () = stop::told(&mut stopped) => return,
+        }
+    }
 }
 
 async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
@@ -123,15 +107,18 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
+/// SIGINT or SIGTERM. Either is caught from the call on, before the future is awaited: whoever has read
+/// that the program listens may end it at once, and it ends in order.
+fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
@@ -144,13 +131,7 @@ fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
 }
 
 fn metrics_router(handle: PrometheusHandle) -> Router {
-    Router::new().route(
-        "/metrics",
-        get(move || async move {
-            handle.run_upkeep();
-            handle.render()
-        }),
-    )
+    Router::new().route("/metrics", get(move || async move { handle.render() }))
 }
 
 fn warn_of_the_insecure(config: &Config) {

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::app::admin;
 use crate::app::exit::Failure;
 use crate::cli::Configuration;
-use crate::flows::administer::GrantSummary;
+use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
 #[derive(Debug, Subcommand)]
@@ -47,8 +47,8 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
         Command::List { configuration, user } => {
             let config = configuration.load()?;
             let selection = user.map_or(Selection::All, Selection::User);
-            let grants = admin::ask(&config.data_dir, &admin::Command::ListGrants(selection)).await?;
-            print(&grants);
+            let found = admin::ask(&config.data_dir, &admin::Command::ListGrants(selection)).await?;
+            print(&found);
         }
         Command::Revoke { configuration, which } => {
             let config = configuration.load()?;
@@ -57,20 +57,27 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
                 (None, Some(user)) => Selection::User(user),
                 (None, None) => return Err(Failure::Usage("Name a grant, or a --user.".to_owned())),
             };
+            let one = matches!(selection, Selection::Grant(_));
             let ended = admin::ask(&config.data_dir, &admin::Command::RevokeGrants(selection)).await?;
             print(&ended);
-            println!("{} ended.", ended.len());
+            if one && ended.grants.is_empty() {
+                return Err(Failure::Running(
+                    "There is no grant of that name that is alive. `entrada grant list` shows them."
+                        .to_owned(),
+                ));
+            }
+            println!("{} ended.", ended.grants.len());
         }
     }
     Ok(())
 }
 
-fn print(grants: &[GrantSummary]) {
+fn print(found: &Found) {
     println!(
         "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  CLIENT",
         "GRANT", "STATE", "LAST USED", "EXPIRES", "SUBJECT"
     );
-    for grant in grants {
+    for grant in &found.grants {
         println!(
             "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  {} ({})",
             grant.grant,
@@ -81,6 +88,9 @@ fn print(grants: &[GrantSummary]) {
             printable(&grant.client_name),
             grant.client,
         );
+    }
+    if found.unreadable > 0 {
+        println!("{} more cannot be read with this server's keys.", found.unreadable);
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::io::IsTerminal;
 use std::io::stderr;
+use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt;
 
 /// Begins to log. `RUST_LOG` chooses what; by default everything of ours from `info` on, and warnings
-/// of the libraries.
+/// of the libraries. It cannot silence the audit trail.
 pub fn start(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,entrada=info"));
     let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,entrada=info,audit=info"));
+        filter.add_directive(Directive::from_str("audit=info").expect("a constant directive parses"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     if json {
         lines.json().flatten_event(true).init();

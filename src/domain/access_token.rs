@@ -75,7 +75,7 @@ impl UnverifiedClaims {
             name: person.name.clone().filter(|_| wants(Claim::Name)),
             preferred_username: person.preferred_username.clone().filter(|_| wants(Claim::PreferredUsername)),
             roles: wants(Claim::Roles).then(|| person.roles.clone()),
-            groups: wants(Claim::Groups).then(|| person.groups.clone()),
+            groups: person.groups.clone().filter(|_| wants(Claim::Groups)),
         }
     }
 

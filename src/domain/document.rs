@@ -28,6 +28,19 @@ pub enum State {
     Revoked,
 }
 
+impl State {
+    /// The name of the state, as it is stored and authenticated.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// Random, new with every write: after an answer was lost, it tells our own write from another's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

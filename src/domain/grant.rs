@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::Serializer;
 
 use crate::domain::client::ClientId;
 use crate::domain::document::Document;
@@ -19,6 +23,7 @@ use crate::domain::document::WriteId;
 use crate::domain::keys::Generation;
 use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
+use crate::domain::login::LoginId;
 use crate::domain::person::Person;
 use crate::domain::person::UserKey;
 use crate::domain::policy::Lifetimes;
@@ -37,7 +42,7 @@ const SCHEMA: u16 = 1;
 /// A code that comes again within this time of its redemption is a client that retries, not a thief.
 pub const CODE_RETRY: Duration = Duration::from_secs(10);
 
-/// A hash of the login's id. In base64url it is the `sid` claim.
+/// A hash of the login's id and the person. In base64url it is the `sid` claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GrantId(pub [u8; 16]);
 
@@ -71,14 +76,28 @@ pub enum Phase {
     Revoked,
 }
 
-/// A refresh token of the identity provider. It is never shown to anybody but the provider.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UpstreamToken(pub String);
+/// A refresh token of the identity provider. It is shown to nobody but the provider.
+#[derive(Clone, Debug)]
+pub struct UpstreamToken(pub SecretString);
 
-impl fmt::Debug for UpstreamToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UpstreamToken(redacted)")
+impl PartialEq for UpstreamToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for UpstreamToken {}
+
+// `secrecy` does not serialise: this is the one place that may, into what is about to be sealed.
+impl Serialize for UpstreamToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for UpstreamToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|token| Self(token.into()))
     }
 }
 
@@ -132,8 +151,9 @@ pub enum Presented {
 impl Grant {
     /// A new grant, whose code is out.
     #[must_use]
-    pub fn pending(id: GrantId, lifetimes: &Lifetimes, body: GrantBody) -> Self {
+    pub fn pending(login: LoginId, lifetimes: &Lifetimes, body: GrantBody) -> Self {
         let user = body.person.subject.user_key();
+        let id = login.grant_id(user);
         // Longer than the code lives: as long as its login could still come back a second time.
         let expires_at = body.created_at.plus(lifetimes.login.max(lifetimes.code));
         Self { id, user, phase: Phase::Pending, expires_at, body }
@@ -227,5 +247,5 @@ impl Grant {
 }
 
 fn place(key: &DocumentKey, state: State, generation: u32, expires_at: Timestamp) -> String {
-    format!("{}/{}/{SCHEMA}/{state:?}/{generation}/{expires_at}", key.partition, key.id)
+    format!("{}/{}/{SCHEMA}/{}/{generation}/{expires_at}", key.partition, key.id, state.as_str())
 }

@@ -9,9 +9,10 @@ use sha2::Sha256;
 
 use crate::domain::client::ClientId;
 use crate::domain::grant::GrantId;
+use crate::domain::person::UserKey;
 use crate::domain::time::Timestamp;
+use crate::domain::trust::VerifiedRedirect;
 use crate::protocol::pkce::CodeChallenge;
-use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scopes;
 
 /// Longer ones are refused: it travels in a cookie of 4,096 bytes.
@@ -23,14 +24,23 @@ pub const MAX_STATE_LENGTH: usize = 1_024;
 pub struct LoginId(pub [u8; 16]);
 
 impl LoginId {
-    /// The one grant that can come of this login.
+    /// The one grant that can come of this login and this person.
     #[must_use]
-    pub fn grant_id(self) -> GrantId {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update("entrada/1/grant/").chain_update(self.0).finalize().into();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        GrantId(id)
+    pub fn grant_id(self, user: UserKey) -> GrantId {
+        GrantId(self.hash("grant", &user.0))
+    }
+
+    /// How the browser names this login once it has ended.
+    fn mark(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.hash("ended", b""))
+    }
+
+    fn hash(self, what: &str, more: &[u8]) -> [u8; 16] {
+        let hash = Sha256::new().chain_update("entrada/1/").chain_update(what).chain_update(self.0);
+        let digest: [u8; 32] = hash.chain_update(more).finalize().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        half
     }
 }
 
@@ -54,7 +64,7 @@ pub struct Login {
     pub browser: Browser,
     pub begun_at: Timestamp,
     pub client_id: ClientId,
-    pub redirect_uri: RedirectUri,
+    pub redirect_uri: VerifiedRedirect,
     pub state: Option<String>,
     pub code_challenge: CodeChallenge,
     /// Identifier of the resource.
@@ -101,12 +111,12 @@ impl EndedLogins {
     /// Whether the login was declined.
     #[must_use]
     pub fn contains(&self, login: LoginId) -> bool {
-        self.0.contains(&login.grant_id().to_string())
+        self.0.contains(&login.mark())
     }
 
     /// Adds a login; the oldest goes where there are too many.
     pub fn add(&mut self, login: LoginId) {
-        self.0.insert(0, login.grant_id().to_string());
+        self.0.insert(0, login.mark());
         self.0.truncate(Self::MAX);
     }
 

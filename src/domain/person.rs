@@ -50,14 +50,20 @@ impl Subject {
         }
     }
 
+    /// The person's key everywhere: `tid:oid`, or `oidc:` and the provider's `sub`. No tenant is called
+    /// `oidc`, so that no provider's `sub` can name an Entra user.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Entra { tid, oid } => format!("{tid}:{oid}"),
+            Self::Oidc { sub } => format!("oidc:{sub}"),
+        }
+    }
+
     /// The key of this person's partition.
     #[must_use]
     pub fn user_key(&self) -> UserKey {
-        match self {
-            Self::Entra { tid, oid } => UserKey::of(&format!("{tid}:{oid}")),
-            // No tenant is called `oidc`, so that no provider's `sub` can name an Entra user.
-            Self::Oidc { sub } => UserKey::of(&format!("oidc:{sub}")),
-        }
+        UserKey::of(&self.key())
     }
 }
 
@@ -90,8 +96,8 @@ pub struct Person {
     pub preferred_username: Option<String>,
     #[serde(default)]
     pub roles: Vec<String>,
-    #[serde(default)]
-    pub groups: Vec<String>,
+    /// Absent when there are too many for an ID token: unknown is not none.
+    pub groups: Option<Vec<String>>,
     /// When they last proved who they are, where the provider says so.
     pub auth_time: Option<Timestamp>,
 }

@@ -11,6 +11,10 @@ use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
 use crate::domain::keys::Purpose;
 
+/// Version of what is sealed compactly: its encoding does not describe itself, so that another version's
+/// must not open.
+const COMPACT_LAYOUT: &[u8] = b"1";
+
 /// Random bytes for one sealing.
 pub type SealNonce = [u8; 12];
 
@@ -54,12 +58,12 @@ impl<T: Serialize + DeserializeOwned> Sealed<T> {
     #[must_use]
     pub fn compact(keys: &KeyRing, purpose: Purpose, nonce: SealNonce, value: &T) -> Self {
         let plain = postcard::to_stdvec(value).expect("plain data serialises");
-        Self::from_bytes(keys.seal(purpose, b"", nonce, plain))
+        Self::from_bytes(keys.seal(purpose, COMPACT_LAYOUT, nonce, plain))
     }
 
     /// Opens what [`Sealed::compact`] made.
     pub fn open_compact(&self, keys: &KeyRing, purpose: Purpose) -> Result<T, NotAuthentic> {
-        let plain = keys.open(purpose, b"", &self.bytes)?;
+        let plain = keys.open(purpose, COMPACT_LAYOUT, &self.bytes)?;
         postcard::from_bytes(&plain).map_err(|_| NotAuthentic)
     }
 

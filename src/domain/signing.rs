@@ -37,6 +37,17 @@ pub enum SigningAlg {
     ES256,
 }
 
+impl SigningAlg {
+    /// The name of the algorithm (RFC 7518 §3.1).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::ES256 => "ES256",
+        }
+    }
+}
+
 /// A key pair cannot be made or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadKey;
@@ -59,7 +70,6 @@ enum Pair {
 /// `jsonwebtoken` verifies; it does not sign here, because it parses and checks the private key anew
 /// for every signature, which costs more than the signature.
 pub struct SigningKey {
-    alg: SigningAlg,
     /// RFC 7638 thumbprint of the public key.
     kid: String,
     pair: Pair,
@@ -120,9 +130,10 @@ impl SigningKey {
     /// without white space (RFC 7638 §3).
     fn assemble(alg: SigningAlg, pair: Pair, public: Value) -> Result<Self, BadKey> {
         let kid = encode(Sha256::digest(public.to_string()));
-        let (name, algorithm) = match alg {
-            SigningAlg::RS256 => ("RS256", Algorithm::RS256),
-            SigningAlg::ES256 => ("ES256", Algorithm::ES256),
+        let name = alg.as_str();
+        let algorithm = match alg {
+            SigningAlg::RS256 => Algorithm::RS256,
+            SigningAlg::ES256 => Algorithm::ES256,
         };
         let mut jwk = public;
         for (member, value) in [("alg", name), ("kid", kid.as_str()), ("use", "sig")] {
@@ -137,13 +148,7 @@ impl SigningKey {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let header = encode(json!({ "alg": name, "kid": kid, "typ": "at+jwt" }).to_string());
-        Ok(Self { alg, kid, pair, header, jwk, decoding, validation })
-    }
-
-    /// The algorithm that it signs with.
-    #[must_use]
-    pub fn alg(&self) -> SigningAlg {
-        self.alg
+        Ok(Self { kid, pair, header, jwk, decoding, validation })
     }
 
     /// The public half, as the JWK Set shows it (RFC 7517 §4).
@@ -156,7 +161,10 @@ impl SigningKey {
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, BadKey> {
         let payload = serde_json::to_vec(claims).map_err(|_| BadKey)?;
         let message = format!("{}.{}", self.header, encode(payload));
-        #[expect(clippy::disallowed_methods, reason = "a signature with chosen randomness gives the key away")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a signature with chosen randomness gives the key away"
+        )]
         let random = SystemRandom::new();
         let signature = match &self.pair {
             Pair::Rsa(pair) => {

@@ -1,5 +1,8 @@
 //! Whom a code may be sent to: one policy for every kind of client, by the host that receives it.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::domain::client::Client;
 use crate::protocol::redirect_uri::RedirectUri;
 
@@ -29,7 +32,10 @@ pub struct Trust {
 
 /// May receive a code after consent and sign-in: the client registered it, and its host is trusted
 /// or the operator opened the door to all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It is read back only from what we sealed ourselves after checking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct VerifiedRedirect(RedirectUri);
 
 /// May be redirected to before the user has acted. A redirect to any other host would make us an
@@ -65,7 +71,7 @@ impl Trust {
     fn names(&self, redirect: &RedirectUri) -> bool {
         let host = redirect.host();
         redirect.is_loopback()
-            || VENDOR_HOSTS.iter().any(|(vendor, _)| *vendor == host)
+            || (redirect.port().is_none() && VENDOR_HOSTS.iter().any(|(vendor, _)| *vendor == host))
             || self.hosts.contains(&host)
     }
 }
@@ -75,12 +81,6 @@ impl VerifiedRedirect {
     #[must_use]
     pub fn uri(&self) -> &RedirectUri {
         &self.0
-    }
-
-    /// Takes back the redirect of a login that we sealed after verifying it.
-    #[must_use]
-    pub fn from_sealed(uri: RedirectUri) -> Self {
-        Self(uri)
     }
 }
 

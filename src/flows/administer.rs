@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::domain::document::DocumentKey;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
@@ -13,15 +14,15 @@ use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
 use crate::ports::store::Listing;
 
-/// Grants shown at once.
-const LIMIT: usize = 10_000;
+/// Grants read at a time.
+const PAGE: usize = 1_000;
 
 /// A grant as an operator sees it: ids and times, no credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantSummary {
     /// The `sid`.
     pub grant: String,
-    /// `tid:oid`, or another provider's `sub`.
+    /// `tid:oid`, or `oidc:` and another provider's `sub`.
     pub subject: String,
     pub client_name: String,
     /// Short hash of the client id.
@@ -52,45 +53,92 @@ pub enum Selection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreAway;
 
+/// The grants that a selection found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What is known of each.
+    pub grants: Vec<GrantSummary>,
+    /// How many more there are that no key of this server opens.
+    pub unreadable: usize,
+}
+
 impl AuthServer {
-    /// Lists grants, in no particular order.
-    pub async fn list_grants(&self, selection: &Selection) -> Result<Vec<GrantSummary>, StoreAway> {
-        let grants: Vec<_> = self.selected(selection).await?.iter().map(summary).collect();
-        self.record_use("grant.list", grants.len());
-        Ok(grants)
-    }
-
-    /// Ends grants and returns those that were alive.
-    pub async fn revoke_grants(&self, selection: &Selection) -> Result<Vec<GrantSummary>, StoreAway> {
-        let mut ended = Vec::new();
-        for grant in self.selected(selection).await? {
-            ended.extend(self.end_grant(grant.user, grant.id, "revoked_by_operator").await?);
+    /// Lists grants, in the order of the store.
+    pub async fn list_grants(&self, selection: &Selection) -> Result<Found, StoreAway> {
+        let mut found = Found::default();
+        let mut pages = Pages::of(selection);
+        while let Some(grants) = self.next_page(&mut pages, &mut found).await? {
+            found.grants.extend(grants.iter().map(summary));
         }
-        self.record_use("grant.revoke", ended.len());
-        Ok(ended.iter().map(summary).collect())
+        self.record_use("grant.list", &found);
+        Ok(found)
     }
 
-    fn record_use(&self, operation: &'static str, grants: usize) {
-        let n = u32::try_from(grants).ok();
+    /// Ends grants, and returns those that were alive.
+    pub async fn revoke_grants(&self, selection: &Selection) -> Result<Found, StoreAway> {
+        let mut found = Found::default();
+        let mut pages = Pages::of(selection);
+        while let Some(grants) = self.next_page(&mut pages, &mut found).await? {
+            for grant in grants {
+                let ended = self.end_grant(grant.user, grant.id, "revoked_by_operator").await?;
+                found.grants.extend(ended.as_ref().map(summary));
+            }
+        }
+        self.record_use("grant.revoke", &found);
+        Ok(found)
+    }
+
+    fn record_use(&self, operation: &'static str, found: &Found) {
+        let n = u32::try_from(found.grants.len()).ok();
         self.record(
             EventName::AdministrationUsed,
             Event { operation: Some(operation), n, ..Event::default() },
         );
     }
 
-    async fn selected(&self, selection: &Selection) -> Result<Vec<Grant>, StoreAway> {
+    /// The next grants of a selection; none when all were seen.
+    async fn next_page(
+        &self,
+        pages: &mut Pages<'_>,
+        found: &mut Found,
+    ) -> Result<Option<Vec<Grant>>, StoreAway> {
+        if pages.done {
+            return Ok(None);
+        }
+        let listing = match pages.selection {
+            Selection::User(_) => Listing::Partition(&pages.partition),
+            Selection::All | Selection::Grant(_) => Listing::Prefix(&pages.partition),
+        };
+        let stored = self.store().list(listing, pages.after.as_ref(), PAGE).await.map_err(|_| StoreAway)?;
+        pages.done = stored.len() < PAGE;
+        pages.after = stored.last().map(|stored| stored.document.key.clone());
+        let wanted = |id: &str| !matches!(pages.selection, Selection::Grant(sid) if sid != id);
+        let mut grants = Vec::new();
+        for document in stored.into_iter().map(|stored| stored.document).filter(|d| wanted(&d.key.id)) {
+            match Grant::from_document(self.keys(), document) {
+                Ok(grant) => grants.push(grant),
+                Err(_) => found.unreadable += 1,
+            }
+        }
+        Ok(Some(grants))
+    }
+}
+
+/// A walk through a selection, a page at a time.
+struct Pages<'a> {
+    selection: &'a Selection,
+    partition: String,
+    after: Option<DocumentKey>,
+    done: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn of(selection: &'a Selection) -> Self {
         let partition = match selection {
             Selection::User(subject) => format!("{PARTITION_PREFIX}{}", UserKey::of(subject)),
             Selection::All | Selection::Grant(_) => PARTITION_PREFIX.to_owned(),
         };
-        let listing = match selection {
-            Selection::User(_) => Listing::Partition(&partition),
-            Selection::All | Selection::Grant(_) => Listing::Prefix(&partition),
-        };
-        let stored = self.store().list(listing, LIMIT).await.map_err(|_| StoreAway)?;
-        let wanted = |id: &str| !matches!(selection, Selection::Grant(sid) if sid != id);
-        let documents = stored.into_iter().map(|stored| stored.document).filter(|d| wanted(&d.key.id));
-        Ok(documents.filter_map(|document| Grant::from_document(self.keys(), document).ok()).collect())
+        Self { selection, partition, after: None, done: false }
     }
 }
 
@@ -108,7 +156,7 @@ fn summary(grant: &Grant) -> GrantSummary {
     };
     GrantSummary {
         grant: grant.id.to_string(),
-        subject: grant.body.person.subject.sub(),
+        subject: grant.body.person.subject.key(),
         client_name: grant.body.client_name.clone(),
         client: grant.body.client_id.digest(),
         resource: grant.body.resource.clone(),

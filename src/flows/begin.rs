@@ -239,7 +239,7 @@ impl AuthServer {
             browser,
             begun_at: self.now(),
             client_id: client.id.clone(),
-            redirect_uri: redirect.uri().clone(),
+            redirect_uri: redirect.clone(),
             state: state.map(str::to_owned),
             code_challenge,
             resource: resource.identifier.clone(),
@@ -270,8 +270,11 @@ impl AuthServer {
         };
         Consent {
             client_name: client.shown_name().to_owned(),
-            redirect_host: redirect.uri().host(),
-            redirect_path: redirect.uri().path(),
+            redirect_host: match redirect.uri().port() {
+                Some(port) if !redirect.uri().is_loopback() => format!("{}:{port}", redirect.uri().host()),
+                _ => redirect.uri().host(),
+            },
+            redirect_path: redirect.uri().target(),
             loopback: redirect.uri().is_loopback(),
             resource_name: resource.map(|resource| resource.name.clone()).unwrap_or_default(),
             resource: login.resource.clone(),
@@ -288,10 +291,10 @@ impl AuthServer {
     ) -> Refused {
         // A state that is too long to keep is too long to echo.
         let state = state.filter(|state| state.len() <= MAX_STATE_LENGTH);
-        let back = self.error_redirect(redirect.uri(), state, reason);
-        let trusted = self.policy().trust.trusted(redirect);
-        let shown =
-            trusted.map_or_else(|| Shown::PageWithLink(back.clone()), |_| Shown::Redirect(back.clone()));
+        let shown = match self.policy().trust.trusted(redirect) {
+            Some(trusted) => Shown::Redirect(self.error_redirect(trusted.uri(), state, reason)),
+            None => Shown::PageWithLink(self.error_redirect(redirect.uri(), state, reason)),
+        };
         let client_name = Some(client.shown_name().to_owned());
         Refused { reason, shown, client_name, redirect_host: Some(redirect.uri().host()) }
     }
@@ -328,7 +331,7 @@ impl From<Duplicated> for Reason {
 pub(in crate::flows) fn consent_event(login: &Login) -> Event {
     Event {
         client: Some(login.client_id.digest()),
-        redirect_host: Some(login.redirect_uri.host()),
+        redirect_host: Some(login.redirect_uri.uri().host()),
         resource: Some(login.resource.clone()),
         scope: Some(login.scopes.to_string()),
         ..Event::default()

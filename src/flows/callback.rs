@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
 use crate::domain::event::Event;
@@ -14,6 +13,7 @@ use crate::domain::grant::UpstreamToken;
 use crate::domain::keys::Purpose;
 use crate::domain::login::Approved;
 use crate::domain::login::Browser;
+use crate::domain::login::EndedLogins;
 use crate::domain::login::Login;
 use crate::domain::reference::Kind;
 use crate::domain::reference::Reference;
@@ -41,12 +41,14 @@ pub enum Reason {
     Malformed,
     NotThisBrowser,
     Expired,
+    Ended,
     Declined,
     UpstreamError,
     UpstreamAway,
     UpstreamRefuses,
     NotVouchedFor,
     AnotherTenant,
+    AuthTimeMissing,
     TooLongAgo,
     ClientUnknown,
     StoreAway,
@@ -75,6 +77,11 @@ impl Refusal for Reason {
                 InvalidRequest,
                 "This sign-in took too long. Start again from your application.",
             ),
+            Self::Ended => row(
+                "login_ended",
+                AccessDenied,
+                "This sign-in was declined. Start again from your application to change your mind.",
+            ),
             Self::Declined => {
                 row("upstream_declined", AccessDenied, "The user declined at the sign-in service.")
             }
@@ -102,6 +109,11 @@ impl Refusal for Reason {
                 "another_tenant",
                 AccessDenied,
                 "This account belongs to another organization than this server serves. Sign in with another account.",
+            ),
+            Self::AuthTimeMissing => row(
+                "auth_time_missing",
+                ServerError,
+                "The application asked for a fresh sign-in, and the sign-in service does not say when the user signed in. Whoever runs the server has to add the claim auth_time there.",
             ),
             Self::TooLongAgo => row(
                 "auth_time_too_old",
@@ -142,6 +154,8 @@ pub struct Held<'a> {
     pub browser: Option<&'a str>,
     /// The approved login that it keeps under the `state` of this answer.
     pub approved: Option<&'a str>,
+    /// Logins that were declined in this browser.
+    pub ended: EndedLogins,
 }
 
 impl AuthServer {
@@ -171,6 +185,9 @@ impl AuthServer {
         if approved.upstream.state() != state || held.browser.map(Browser::of) != Some(approved.login.browser)
         {
             return Err(Reason::NotThisBrowser);
+        }
+        if held.ended.contains(approved.login.id) {
+            return Err(Reason::Ended);
         }
         if self.now() >= approved.login.begun_at.plus(self.policy().lifetimes.login) {
             return Err(Reason::Expired);
@@ -202,12 +219,12 @@ impl AuthServer {
     /// The one grant of this login: created only if absent, so that a repeated callback finds the first.
     async fn grant_of(&self, login: &Login, signed_in: SignedIn, now: Timestamp) -> Result<Grant, Reason> {
         let client = self.client(login.client_id.as_str()).map_err(|_| Reason::ClientUnknown)?;
-        let upstream = signed_in.refresh_token.map(|token| UpstreamToken(token.expose_secret().to_owned()));
+        let upstream = signed_in.refresh_token.map(UpstreamToken);
         let body = GrantBody {
             client_id: client.id,
             client_name: client.name,
             auth_method: client.auth_method,
-            redirect_uri: login.redirect_uri.clone(),
+            redirect_uri: login.redirect_uri.uri().clone(),
             code_challenge: login.code_challenge,
             resource: login.resource.clone(),
             scopes: login.scopes.clone(),
@@ -219,7 +236,7 @@ impl AuthServer {
             upstream,
             vouched_at: now,
         };
-        let grant = Grant::pending(login.id.grant_id(), &self.policy().lifetimes, body);
+        let grant = Grant::pending(login.id, &self.policy().lifetimes, body);
         match self.create_grant(&grant).await {
             Ok(()) => Ok(grant),
             Err(GrantError::Conflict) => {
@@ -242,11 +259,11 @@ impl AuthServer {
         let mut parameters: Vec<(&str, Cow<'_, str>)> = vec![("code", code.into())];
         parameters.extend(login.state.as_deref().map(|state| ("state", state.into())));
         parameters.push(("iss", self.policy().issuer.as_str().into()));
-        Ok(append(login.redirect_uri.as_str(), &parameters))
+        Ok(append(login.redirect_uri.uri().as_str(), &parameters))
     }
 
     fn refused_login(&self, reason: Reason, login: &Login) -> Refused {
-        let back = self.error_redirect(&login.redirect_uri, login.state.as_deref(), reason);
+        let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), reason);
         Refused { reason, back: Some(back), at_once: reason == Reason::Declined }
     }
 }
@@ -270,8 +287,8 @@ fn check_auth_time(login: &Login, signed_in: &SignedIn, now: Timestamp) -> Resul
         (false, Some(max_age)) => Timestamp(now.0 - i64::from(max_age)),
         (false, None) => return Ok(()),
     };
-    let fresh = signed_in.person.auth_time.is_some_and(|at| at.0 + AUTH_TIME_SKEW >= oldest.0);
-    fresh.then_some(()).ok_or(Reason::TooLongAgo)
+    let at = signed_in.person.auth_time.ok_or(Reason::AuthTimeMissing)?;
+    (at.0.saturating_add(AUTH_TIME_SKEW) >= oldest.0).then_some(()).ok_or(Reason::TooLongAgo)
 }
 
 fn signed_in_event(grant: &Grant) -> Event {

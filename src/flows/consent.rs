@@ -180,7 +180,7 @@ impl AuthServer {
     fn deny(&self, login: &Login, mut ended: EndedLogins) -> Decided {
         ended.add(login.id);
         self.record(EventName::ConsentDenied, consent_event(login));
-        let back = self.error_redirect(&login.redirect_uri, login.state.as_deref(), Declined);
+        let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), Declined);
         Decided::Denied { back, ended }
     }
 

@@ -23,6 +23,9 @@ use crate::ports::store::StoreError;
 /// Grants whose state this replica remembers: about 100 bytes each.
 const REMEMBERED: u64 = 100_000;
 
+/// While the store is away, the last known state of a grant is taken for this long before it is asked again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
 /// How often ending a grant is tried when somebody else keeps changing it.
 const END_ATTEMPTS: usize = 8;
 
@@ -41,20 +44,47 @@ pub(in crate::flows) struct Loaded {
     pub version: Version,
 }
 
-/// What is known of a grant's state, and since when.
+/// What is known of a grant's state.
 #[derive(Clone, Copy)]
 struct Known {
     alive: bool,
-    at: Timestamp,
+    /// From then on the store is asked again.
+    until: Timestamp,
 }
 
-/// The last known state of grants, for the gateway: one point read for each grant and interval.
-pub(in crate::flows) struct GrantStates(Cache<(UserKey, GrantId), Known>);
+impl Known {
+    fn holds(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not make it hold for longer.
+        now < self.until && self.until <= now.plus(REVOCATION)
+    }
+}
+
+/// What this replica knows of grants, for the gateway: one point read for each grant and interval.
+pub(in crate::flows) struct GrantStates {
+    known: Cache<(UserKey, GrantId), Known>,
+    /// Grants that this replica saw end. Apart, because it is final: a slower answer that a grant lives,
+    /// from before its end, must not undo it, and nobody has to wait for that answer.
+    ended: Cache<(UserKey, GrantId), ()>,
+}
 
 impl Default for GrantStates {
     fn default() -> Self {
-        // The clock of the cache is not ours: the instant lies in the value, idleness only frees memory.
-        Self(Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600)).build())
+        // The clock of the caches is not ours: the instant lies in the value, idleness only frees memory.
+        let known = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600));
+        let ended = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600));
+        Self { known: known.build(), ended: ended.build() }
+    }
+}
+
+impl GrantStates {
+    /// Notes what a swap of ours made of a grant.
+    async fn note(&self, grant: &Grant, now: Timestamp) {
+        let key = (grant.user, grant.id);
+        if grant.phase == Phase::Revoked {
+            self.ended.insert(key, ()).await;
+        } else {
+            self.known.insert(key, Known { alive: true, until: now.plus(REVOCATION) }).await;
+        }
     }
 }
 
@@ -91,8 +121,7 @@ impl AuthServer {
     ) -> Result<(), GrantError> {
         let document = next.to_document(self.keys(), WriteId(self.random()), self.random());
         self.store().replace(document, version).await.map_err(|e| self.store_failed("replace", &e))?;
-        let known = Known { alive: next.phase != Phase::Revoked, at: self.now() };
-        self.0.grant_states.0.insert((next.user, next.id), known).await;
+        self.0.grant_states.note(next, self.now()).await;
         Ok(())
     }
 
@@ -123,26 +152,32 @@ impl AuthServer {
     /// Whether a grant is alive, as far as is known: at once if this replica ended it, within
     /// [`REVOCATION`] if another did. While the store is away the last known state holds.
     pub(in crate::flows) async fn is_alive(&self, user: UserKey, id: GrantId) -> Result<bool, GrantError> {
-        let states = &self.0.grant_states.0;
+        let GrantStates { known, ended } = &self.0.grant_states;
+        let key = (user, id);
         let now = self.now();
-        let fresh = |known: &Known| now < known.at.plus(REVOCATION);
-        if let Some(known) = states.get(&(user, id)).await.filter(fresh) {
+        if ended.contains_key(&key) {
+            return Ok(false);
+        }
+        if let Some(known) = known.get(&key).await.filter(|known| known.holds(now)) {
             return Ok(known.alive);
         }
-        let computed = states.entry((user, id)).and_try_compute_with(|entry| async move {
-            // Another request may have asked while this one waited its turn.
-            if entry.is_some_and(|entry| fresh(entry.value())) {
+        // One request of a grant asks, the others wait for what it learns.
+        let computed = known.entry(key).and_try_compute_with(|entry| async move {
+            let held = entry.map(|entry| *entry.value());
+            if held.is_some_and(|known| known.holds(now)) {
                 return Ok(Op::Nop);
             }
-            let loaded = self.load_grant(user, id).await?;
-            let alive = loaded.is_some_and(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
-            Ok(Op::Put(Known { alive, at: now }))
+            match (self.load_grant(user, id).await, held) {
+                (Ok(loaded), _) => {
+                    let alive = loaded.is_some_and(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
+                    Ok(Op::Put(Known { alive, until: now.plus(REVOCATION) }))
+                }
+                (Err(_), Some(known)) => Ok(Op::Put(Known { until: now.plus(STORE_RETRY), ..known })),
+                (Err(error), None) => Err(error),
+            }
         });
-        match (computed.await, states.get(&(user, id)).await) {
-            (_, Some(known)) => Ok(known.alive),
-            (Err(error), None) => Err(error),
-            (Ok(_), None) => Ok(false),
-        }
+        let entry = computed.await?.into_entry();
+        Ok(entry.is_some_and(|entry| entry.into_value().alive) && !ended.contains_key(&key))
     }
 
     fn store_failed(&self, operation: &'static str, error: &StoreError) -> GrantError {
@@ -177,7 +212,7 @@ impl Grant {
         Event {
             client: Some(self.body.client_id.digest()),
             grant: Some(self.id.to_string()),
-            subject: Some(self.body.person.subject.sub()),
+            subject: Some(self.body.person.subject.key()),
             resource: Some(self.body.resource.clone()),
             scope: Some(self.body.scopes.to_string()),
             ..Event::default()

@@ -22,6 +22,9 @@ pub mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::keys::KeyRing;
@@ -117,6 +120,12 @@ impl AuthServer {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.ports.clock.elapsed()
+    }
+
+    /// A name for a request: random, so that it tells nothing.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.random::<16>())
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {

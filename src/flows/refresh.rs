@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use secrecy::ExposeSecret;
-use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
@@ -17,6 +15,7 @@ use crate::domain::grant::Grant;
 use crate::domain::grant::GrantId;
 use crate::domain::grant::Presented;
 use crate::domain::grant::UpstreamToken;
+use crate::domain::person::Person;
 use crate::domain::reference::Kind;
 use crate::domain::reference::Reference;
 use crate::domain::time::Timestamp;
@@ -32,16 +31,23 @@ use crate::protocol::token::TokenResponse;
 
 /// One refresh of a grant at a time in this process: the others wait and find its result, so that the
 /// identity provider is asked once. Across processes the swap decides.
-pub(in crate::flows) struct Turns(Cache<GrantId, Arc<Mutex<()>>>);
+pub(in crate::flows) struct Turns(Cache<GrantId, Arc<Mutex<Turn>>>);
+
+/// What is left of a refresh that the identity provider granted and the store did not take: the next
+/// attempt goes on from there, since the provider may have spent the token that it was asked with.
+type Turn = Option<(Grant, Version)>;
+
+/// How long what is left of a refresh stands for the provider's word.
+const LEFT: Duration = Duration::from_secs(60);
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(60)).build())
+        Self(Cache::builder().max_capacity(10_000).time_to_idle(LEFT).build())
     }
 }
 
 impl Turns {
-    async fn take(&self, grant: GrantId) -> OwnedMutexGuard<()> {
+    async fn take(&self, grant: GrantId) -> OwnedMutexGuard<Turn> {
         self.0.get_with(grant, Arc::default).lock_owned().await
     }
 }
@@ -56,11 +62,11 @@ impl AuthServer {
         let asked = form.one("scope")?.map(Scopes::parse).unwrap_or_default();
         let reference =
             Reference::read(self.keys(), Kind::RefreshToken, token).map_err(|_| Reason::TokenGarbage)?;
-        let _turn = self.0.turns.take(reference.grant).await;
-        match self.refresh_once(client, form, reference, &asked).await {
+        let mut turn = self.0.turns.take(reference.grant).await;
+        match self.refresh_once(client, form, reference, &asked, &mut turn).await {
             // Another replica came first: what it left is read once more, and within the grace it is
             // the answer.
-            Err(Reason::RaceLost) => self.refresh_once(client, form, reference, &asked).await,
+            Err(Reason::RaceLost) => self.refresh_once(client, form, reference, &asked, &mut turn).await,
             outcome => outcome,
         }
     }
@@ -71,6 +77,7 @@ impl AuthServer {
         form: &Parameters,
         reference: Reference,
         asked: &Scopes,
+        turn: &mut Turn,
     ) -> Result<TokenResponse, Reason> {
         let Reference { user, grant, n } = reference;
         let Loaded { grant, version } = self.load_grant(user, grant).await?.ok_or(Reason::TokenUnknown)?;
@@ -81,12 +88,19 @@ impl AuthServer {
             Presented::Replayed => return Err(self.replayed(&grant, n).await),
             Presented::Predecessor => (grant, EventName::TokenRepeated),
             Presented::Current => {
-                let vouched = self.vouched(grant, &version, now).await?;
+                let left =
+                    turn.take().filter(|(left, at)| *at == version && now < left.body.vouched_at.plus(LEFT));
+                let vouched = match left {
+                    Some((vouched, _)) => vouched,
+                    None => self.vouched(grant, &version, now).await?,
+                };
+                *turn = Some((vouched.clone(), version.clone()));
                 let mut next = vouched
                     .rotated(now, &self.policy().lifetimes, resource.access)
                     .ok_or(Reason::TokenUnknown)?;
                 next.body.generation = self.keys().current();
                 self.swap_grant(&next, &version).await?;
+                *turn = None;
                 (next, EventName::TokenRefreshed)
             }
         };
@@ -103,21 +117,32 @@ impl AuthServer {
             return Ok(grant);
         }
         let UpstreamToken(token) = grant.body.upstream.clone().ok_or(Reason::TokenUnknown)?;
-        let Refreshed { person, refresh_token } =
-            match self.idp().refresh(&SecretString::from(token), now).await {
-                Ok(refreshed) => refreshed,
-                Err(error) => return Err(self.not_vouched(grant, version, &error).await),
-            };
-        if let Some(person) = person {
-            if person.subject != grant.body.person.subject {
+        let Refreshed { person, refresh_token } = match self.idp().refresh(&token, now).await {
+            Ok(refreshed) => refreshed,
+            Err(error) => return Err(self.not_vouched(grant, version, &error).await),
+        };
+        let rotated = refresh_token.is_some();
+        if let Some(token) = refresh_token {
+            grant.body.upstream = Some(UpstreamToken(token));
+        }
+        match person {
+            Ok(Some(person)) if person.subject != grant.body.person.subject => {
                 return Err(self.ended(grant, version, "upstream_other_person").await);
             }
-            let auth_time = person.auth_time.or(grant.body.person.auth_time);
-            grant.body.person = person;
-            grant.body.person.auth_time = auth_time;
-        }
-        if let Some(token) = refresh_token {
-            grant.body.upstream = Some(UpstreamToken(token.expose_secret().to_owned()));
+            Ok(Some(person)) => {
+                let auth_time = person.auth_time.or(grant.body.person.auth_time);
+                grant.body.person = Person { auth_time, ..person };
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let kept = grant.clone();
+                let reason = self.not_vouched(grant, version, &error).await;
+                // Nothing of ours is spent, but the provider's token is: the new one is kept.
+                if rotated && reason == Reason::UpstreamAway {
+                    self.swap_grant(&kept, version).await?;
+                }
+                return Err(reason);
+            }
         }
         grant.body.vouched_at = now;
         Ok(grant)

@@ -111,7 +111,7 @@ pub async fn unlock(
         Some(check) => belongs(&check, &roots, root, issuer)?,
         None => {
             // The check is the first thing that is ever written to a store.
-            if !store.list(Listing::Prefix(""), 1).await?.is_empty() {
+            if !store.list(Listing::Prefix(""), None, 1).await?.is_empty() {
                 return Err(StoreError::Corrupt("it has lost its root-key check".to_owned()).into());
             }
             if roots.is_empty() {
@@ -196,7 +196,7 @@ async fn new_signing_key(
 }
 
 fn signing_key(alg: SigningAlg) -> DocumentKey {
-    DocumentKey { partition: PARTITION.to_owned(), id: format!("signing-{alg:?}") }
+    DocumentKey { partition: PARTITION.to_owned(), id: format!("signing-{}", alg.as_str()) }
 }
 
 fn plain(key: DocumentKey, entropy: &dyn Entropy, body: Vec<u8>) -> Document {

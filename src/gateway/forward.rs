@@ -66,16 +66,26 @@ fn readdressed(gate: &Gate, request: Request, token: &str) -> Result<Request, St
 /// The upstream URL, with what follows the resource's path, and the query.
 fn upstream_uri(gate: &Gate, asked: &Uri) -> Result<Uri, Stopped> {
     let rest = asked.path().strip_prefix(&gate.0.resource.path).ok_or(Stopped::Path)?;
-    let lower = rest.to_ascii_lowercase();
-    let dotted =
-        lower.split(['/', '\\']).any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
-    if dotted || lower.contains("%2f") || lower.contains("%5c") || lower.contains('\\') {
+    if climbs(rest) {
         return Err(Stopped::Path);
     }
     let base = gate.0.url.as_str();
     let base = if rest.is_empty() { base } else { base.trim_end_matches('/') };
     let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{base}{rest}{query}").parse().map_err(|_| Stopped::Path)
+}
+
+/// Whether some server could read the path as leading out of its resource: by dot segments, plain,
+/// encoded, encoded twice or with parameters behind them, by encoded separators, or by a NUL.
+fn climbs(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let hidden = ["%2f", "%5c", "\\", "%25", "%00"];
+    let dots = |segment: &str| {
+        let plain = segment.replace("%2e", ".").replace("%3b", ";");
+        // Servlet containers cut a segment at `;` before they look at its dots.
+        matches!(plain.split(';').next(), Some("." | ".."))
+    };
+    hidden.iter().any(|sequence| lower.contains(sequence)) || lower.split('/').any(dots)
 }
 
 async fn send(gate: &Gate, request: Request) -> Response {
@@ -95,6 +105,8 @@ async fn send(gate: &Gate, request: Request) -> Response {
     }
     let (mut parts, body) = response.into_parts();
     parts.extensions.clear();
+    // The upstream's version is a matter between it and us.
+    parts.version = Version::HTTP_11;
     headers::strip_response(&mut parts.headers);
     Response::from_parts(parts, Body::new(body))
 }

@@ -20,15 +20,30 @@ const HOP_BY_HOP: &[&str] = &[
 ];
 
 /// Never goes up: credentials of this origin, and who the caller claims to be or to have come from.
-const NOT_UP: &[&str] = &["authorization", "cookie", "expect", "forwarded", "host", "x-real-ip"];
-const NOT_UP_PREFIXES: &[&str] = &["x-entrada-", "x-ms-client-principal", "x-forwarded-"];
+const NOT_UP: &[&str] = &[
+    "authorization",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "remote-user",
+    "x-http-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+const NOT_UP_PREFIXES: &[&str] =
+    &["x-auth-request-", "x-entrada-", "x-forwarded-", "x-ms-client-principal", "x-ms-token-"];
 
 /// Never comes down: what speaks for the whole origin, and what would be taken for ours.
 const NOT_DOWN: &[&str] = &[
     "alt-svc",
+    "accept-ch",
     "clear-site-data",
     "content-security-policy",
+    "content-security-policy-report-only",
     "location",
+    "nel",
     "origin-agent-cluster",
     "refresh",
     "report-to",
@@ -60,7 +75,12 @@ pub fn seal_off(headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    // Each answer is one user's: no shared cache may give it to another.
+    let own =
+        |value: &HeaderValue| value.to_str().is_ok_and(|v| v.contains("private") || v.contains("no-store"));
+    if !headers.get(header::CACHE_CONTROL).is_some_and(own) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 fn strip(headers: &mut HeaderMap, names: &[&str], prefixes: &[&str]) {

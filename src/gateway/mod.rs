@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::any;
+use axum::routing::MethodFilter;
+use axum::routing::on;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,6 +18,13 @@ use url::Url;
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
 use crate::protocol::metadata::path;
+
+/// What MCP asks with. TRACE would have the upstream echo our token, CONNECT would be a tunnel.
+const METHODS: MethodFilter = MethodFilter::GET
+    .or(MethodFilter::HEAD)
+    .or(MethodFilter::POST)
+    .or(MethodFilter::DELETE)
+    .or(MethodFilter::OPTIONS);
 
 /// The client towards upstream servers: pooled, streaming, without redirects or decompression.
 pub type Upstream = Client<HttpsConnector<HttpConnector>, Body>;
@@ -50,8 +58,9 @@ pub fn router(auth: &AuthServer, upstream: &Upstream) -> Router {
         let below = format!("{}/{{*rest}}", resource.path);
         let gate = Gate(Arc::new(parts));
         router = router
-            .route(&resource.path, any(forward::forward).with_state(gate.clone()))
-            .route(&below, any(forward::forward).with_state(gate));
+            .route(&resource.path, on(METHODS, forward::forward).with_state(gate.clone()))
+            .route(&format!("{}/", resource.path), on(METHODS, forward::forward).with_state(gate.clone()))
+            .route(&below, on(METHODS, forward::forward).with_state(gate));
     }
     router
 }

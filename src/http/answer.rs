@@ -1,12 +1,17 @@
 //! How a refusal is answered, and what every answer carries.
 
+use std::panic::resume_unwind;
+
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use tracing::Instrument;
 
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
@@ -66,6 +71,19 @@ pub fn status(code: ErrorCode) -> StatusCode {
 pub fn retry_after(response: &mut Response, code: ErrorCode) {
     if code == ErrorCode::TemporarilyUnavailable {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+}
+
+/// Works a request off in a task of its own: a client that hangs up must not stop us between a write and
+/// what has to follow it, or between the identity provider's answer and the swap that remembers it.
+pub async fn to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only the end of the runtime cancels it.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
     }
 }
 

@@ -15,7 +15,8 @@ use crate::http::page;
 pub async fn callback(State(auth): State<AuthServer>, cookies: Cookies, Query(answer): Query) -> Response {
     let state = answer.first("state").unwrap_or_default();
     let approved = cookies.approved(state);
-    let outcome = auth.callback(&answer, Held { browser: cookies.browser(), approved }).await;
+    let outcome =
+        auth.callback(&answer, Held { browser: cookies.browser(), approved, ended: cookies.ended() }).await;
     let mut response = match outcome {
         Ok(location) => see_other(&location),
         Err(refused) => {

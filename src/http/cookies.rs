@@ -34,12 +34,18 @@ impl FromRequestParts<AuthServer> for Cookies {
             true => "__Host-entrada".to_owned(),
             false => format!("entrada-{}", issuer.port().unwrap_or(80)),
         };
-        let headers = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let held = headers
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .filter(|cookie| cookie.name().starts_with(&prefix))
-            .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+        // Byte by byte, and not trimmed beyond spaces: another site's cookie with letters beyond ASCII must
+        // neither hide ours nor look like one of ours.
+        let pairs = parts
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|b| *b == b';'));
+        let held = pairs
+            .filter_map(|pair| std::str::from_utf8(pair).ok())
+            .filter_map(|pair| pair.trim_matches(' ').split_once('='))
+            .filter(|(name, _)| name.starts_with(&prefix))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let login = auth.policy().lifetimes.login;
         let max_age = Duration::seconds(i64::try_from(login.as_secs()).unwrap_or(3_600));

@@ -65,7 +65,7 @@ pub async fn jwks(State(auth): State<AuthServer>) -> Response {
 }
 
 fn served<'a>(auth: &'a AuthServer, path: &str) -> Option<&'a Resource> {
-    auth.policy().resources.by_path(&format!("/{path}"))
+    auth.policy().resources.by_path(&format!("/{}", path.trim_end_matches('/')))
 }
 
 fn metadata(auth: &AuthServer) -> AuthorizationServerMetadata {

@@ -13,6 +13,7 @@ mod register;
 mod token;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::middleware::map_response;
 use axum::routing::get;
 use axum::routing::post;
@@ -47,5 +48,6 @@ pub fn router(auth: AuthServer) -> Router {
         .fallback(page::not_found)
         .method_not_allowed_fallback(page::method_not_allowed)
         .layer(map_response(answer::with_security_headers))
+        .layer(from_fn(answer::to_the_end))
         .with_state(auth)
 }

@@ -37,12 +37,14 @@ pub struct SignedIn {
     pub refresh_token: Option<SecretString>,
 }
 
-/// The provider vouched again.
+/// The provider accepted the refresh token.
 #[derive(Debug)]
 pub struct Refreshed {
-    /// Absent where the provider sends no ID token with a refresh (OpenID Connect Core 1.0 §12.2).
-    pub person: Option<Person>,
-    /// A new one, where the provider rotates.
+    /// For whom it vouched: nobody by name where it sends no ID token with a refresh (OpenID Connect
+    /// Core 1.0 §12.2), an error where the one it sent does not hold or could not be judged.
+    pub person: Result<Option<Person>, UpstreamError>,
+    /// A new one, where the provider rotates. It counts whatever became of the ID token: the old one
+    /// may be spent.
     pub refresh_token: Option<SecretString>,
 }
 

@@ -47,8 +47,13 @@ pub trait Store: Send + Sync {
     /// is not, is absent or has expired.
     async fn replace(&self, document: Document, expected: &Version) -> Result<Version, StoreError>;
 
-    /// At most `limit` documents, in the order of their keys.
-    async fn list(&self, listing: Listing<'_>, limit: usize) -> Result<Vec<Stored>, StoreError>;
+    /// At most `limit` documents, in the order of their keys, of those behind `after`.
+    async fn list(
+        &self,
+        listing: Listing<'_>,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
 
     /// Removes expired documents, a bounded number at a time, and says how many. A store that
     /// expires by itself has nothing to do.

@@ -38,13 +38,11 @@ impl AuthMethod {
 pub struct PresentedClient {
     pub client_id: String,
     pub client_secret: Option<String>,
-    /// `Authorization: Basic` was used: a refusal must then carry `WWW-Authenticate` (RFC 6749 §5.2).
-    pub by_basic: bool,
 }
 
 impl fmt::Debug for PresentedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedClient").field("by_basic", &self.by_basic).finish_non_exhaustive()
+        f.write_str("PresentedClient(redacted)")
     }
 }
 
@@ -68,14 +66,14 @@ impl PresentedClient {
         let form_secret = form.one("client_secret").map_err(ambiguous)?;
         let Some(header) = authorization else {
             let client_id = form_id.ok_or(NotPresented::Missing)?.to_owned();
-            return Ok(Self { client_id, client_secret: form_secret.map(str::to_owned), by_basic: false });
+            return Ok(Self { client_id, client_secret: form_secret.map(str::to_owned) });
         };
         let (client_id, secret) = basic(header).ok_or(NotPresented::Malformed)?;
         if form_secret.is_some() || form_id.is_some_and(|id| id != client_id) {
             return Err(NotPresented::Ambiguous);
         }
         let client_secret = (!secret.is_empty()).then_some(secret);
-        Ok(Self { client_id, client_secret, by_basic: true })
+        Ok(Self { client_id, client_secret })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
+use url::Position;
 use url::Url;
 
 use crate::protocol::issuer::is_loopback;
@@ -11,10 +12,13 @@ use crate::protocol::issuer::is_loopback;
 /// Longer ones are refused: they travel in a cookie of 4,096 bytes.
 pub const MAX_LENGTH: usize = 512;
 
+/// What we append to a redirect URI (RFC 6749 §4.1.2, RFC 9207 §2).
+const RESPONSE_PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+
 /// A redirect URI that a browser reads exactly as we do.
 ///
 /// It is absolute, `https` (or `http` on loopback), has no fragment, user information, control
-/// characters or dot segments, and is written as the URL parser of browsers would write it: what is
+/// characters, dot segments or parameters of a response, and is written as the URL parser of browsers would write it: what is
 /// compared here as text can then not mean something else there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -35,7 +39,9 @@ impl RedirectUri {
             "http" => is_loopback(&url),
             _ => false,
         };
-        (canonical && plain && reachable).then(|| Self(text.to_owned()))
+        // Ours would stand behind them, and a client may read the first.
+        let unanswered = url.query_pairs().all(|(name, _)| !RESPONSE_PARAMETERS.contains(&name.as_ref()));
+        (canonical && plain && reachable && unanswered).then(|| Self(text.to_owned()))
     }
 
     /// The URI as it was given.
@@ -50,10 +56,16 @@ impl RedirectUri {
         self.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// The path, for hosts that tenants share.
+    /// The port, where it is not the scheme's own.
     #[must_use]
-    pub fn path(&self) -> String {
-        self.url().map(|url| url.path().to_owned()).unwrap_or_default()
+    pub fn port(&self) -> Option<u16> {
+        self.url().and_then(|url| url.port())
+    }
+
+    /// What follows the host and port: path and query, for hosts that tenants share.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.url().map(|url| url[Position::BeforePath..].to_owned()).unwrap_or_default()
     }
 
     /// Whether it leads back to the user's own machine.

@@ -1,5 +1,6 @@
 //! Scopes (RFC 6749 §3.3): an ordered set of case-sensitive words.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -43,13 +44,9 @@ impl Scopes {
 
 impl<'a> FromIterator<&'a str> for Scopes {
     fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
-        let mut scopes = Self::default();
-        for word in words {
-            if !scopes.contains(word) {
-                scopes.0.push(word.to_owned());
-            }
-        }
-        scopes
+        // A set beside the list: the words are a stranger's, and there may be many.
+        let mut seen = HashSet::new();
+        Self(words.into_iter().filter(|word| seen.insert(*word)).map(str::to_owned).collect())
     }
 }
 

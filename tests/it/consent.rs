@@ -125,7 +125,7 @@ async fn what_the_client_may_ask_of_the_sign_in_is_asked_in_our_words_and_checke
     let callback = browser.to_callback(&entrada, &authorize).await;
     assert_eq!(
         browser.open(&entrada, callback.as_str()).await.status,
-        403,
+        502,
         "a promise that cannot be checked is not kept"
     );
 }

@@ -108,7 +108,7 @@ async fn writes_of_many_are_all_acknowledged_and_there_after_reopening() {
     writers.join_all().await;
     drop(Arc::into_inner(store).unwrap());
 
-    let listed = open(directory.path()).list(Listing::Prefix("p"), 10_000).await.unwrap();
+    let listed = open(directory.path()).list(Listing::Prefix("p"), None, 10_000).await.unwrap();
     assert_eq!(listed.len(), 64 * 20);
     assert!(listed.iter().all(|stored| stored.document.generation == 1));
 }
@@ -122,7 +122,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
     let copy = TempDir::new().unwrap();
     fs::copy(file_in(directory.path()), file_in(copy.path())).unwrap();
     let recovered = open(copy.path());
-    assert_eq!(recovered.list(Listing::Partition("p"), 1_000).await.unwrap().len(), 100);
+    assert_eq!(recovered.list(Listing::Partition("p"), None, 1_000).await.unwrap().len(), 100);
     recovered.create(document("p", "another")).await.unwrap();
 }
 
@@ -176,7 +176,7 @@ fn of_many_that_make_the_store_in_turn_none_undoes_the_others() {
         std::thread::scope(|scope| {
             (0..4).for_each(|number| drop(scope.spawn(move || take_a_turn(number))));
         });
-        let listed = block_on(open(directory.path()).list(Listing::Partition("p"), 9)).unwrap();
+        let listed = block_on(open(directory.path()).list(Listing::Partition("p"), None, 9)).unwrap();
         assert_eq!(listed.len(), 4);
     }
 }
@@ -324,7 +324,7 @@ async fn a_document_that_cannot_be_decoded_is_named_by_its_key_alone() {
     let version = store.read(&document("p", "8").key).await.unwrap().unwrap().version;
     let errors = [
         store.read(&damaged.key).await.unwrap_err(),
-        store.list(Listing::Partition("p"), 1_000).await.unwrap_err(),
+        store.list(Listing::Partition("p"), None, 1_000).await.unwrap_err(),
         store.create(damaged.clone()).await.unwrap_err(),
         store.replace(damaged, &version).await.unwrap_err(),
     ];

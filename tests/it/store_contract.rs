@@ -48,7 +48,7 @@ impl Subject {
     }
 
     async fn keys(&self, listing: Listing<'_>, limit: usize) -> Vec<String> {
-        let listed = self.store.list(listing, limit).await.unwrap();
+        let listed = self.store.list(listing, None, limit).await.unwrap();
         listed
             .iter()
             .map(|stored| format!("{}/{}", stored.document.key.partition, stored.document.key.id))
@@ -276,7 +276,7 @@ async fn a_partition_is_listed_in_the_order_of_its_keys(subject: Subject) {
     assert!(subject.keys(Listing::Partition("p"), 0).await.is_empty());
     assert!(subject.keys(Listing::Partition(""), 9).await.is_empty());
     assert!(subject.keys(Listing::Partition("p."), 9).await.is_empty());
-    let listed = subject.store.list(Listing::Partition("q"), 9).await.unwrap();
+    let listed = subject.store.list(Listing::Partition("q"), None, 9).await.unwrap();
     let read = subject.read(&document("q", "a")).await.unwrap();
     assert_eq!((&listed[0].document, &listed[0].version), (&read.document, &read.version));
 }
@@ -288,6 +288,17 @@ async fn a_prefix_is_listed_across_partitions(subject: Subject) {
     assert_eq!(subject.keys(Listing::Prefix("p"), 5).await, under_p[..5]);
     assert_eq!(subject.keys(Listing::Prefix("p-"), 9).await, ["p-a/1"]);
     assert!(subject.keys(Listing::Prefix("pq"), 9).await.is_empty());
+    // Page by page, each behind the last key of the one before, nothing is left out or seen twice.
+    let (mut after, mut walked) = (None, Vec::new());
+    loop {
+        let page = subject.store.list(Listing::Prefix("p"), after.as_ref(), 2).await.unwrap();
+        walked.extend(page.iter().map(|s| format!("{}/{}", s.document.key.partition, s.document.key.id)));
+        match page.last() {
+            Some(last) => after = Some(last.document.key.clone()),
+            None => break,
+        }
+    }
+    assert_eq!(walked, under_p);
     assert_eq!(subject.keys(Listing::Prefix(""), 9).await.len(), 8);
 }
 
@@ -354,7 +365,7 @@ async fn large_bodies_are_kept_whole(subject: Subject) {
     assert_eq!(subject.read(&large).await.unwrap().document, large);
     let larger = Document { body: [body.clone(), body].concat(), ..rewritten(&large) };
     let version = subject.store.replace(larger.clone(), &version).await.unwrap();
-    assert_eq!(subject.store.list(Listing::Partition("p"), 2).await.unwrap()[0].document, larger);
+    assert_eq!(subject.store.list(Listing::Partition("p"), None, 2).await.unwrap()[0].document, larger);
     let small = Document { body: Vec::new(), ..rewritten(&larger) };
     subject.store.replace(small.clone(), &version).await.unwrap();
     assert_eq!(subject.read(&large).await.unwrap().document, small);

@@ -9,6 +9,7 @@ mod record;
 mod writer;
 
 use std::fmt;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -111,16 +112,22 @@ impl Store for EmbeddedStore {
         Ok(version)
     }
 
-    async fn list(&self, listing: Listing<'_>, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    async fn list(
+        &self,
+        listing: Listing<'_>,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
         let transaction = self.database.begin_read().map_err(failed)?;
         let now = self.clock.now();
         let (start, whole) = match listing {
             Listing::Partition(partition) => (partition.to_owned(), true),
             Listing::Prefix(prefix) => (prefix.to_owned(), false),
         };
+        let after = after.cloned();
         // A list may walk the whole file. Only the transaction moves there, not the database, so
         // that a list whose caller has gone does not keep a dropped store's file locked.
-        tokio::task::spawn_blocking(move || scan(&transaction, &start, whole, limit, now))
+        tokio::task::spawn_blocking(move || scan(&transaction, &start, whole, after.as_ref(), limit, now))
             .await
             .map_err(|_| StoreError::Away("listing stopped half way".to_owned()))?
     }
@@ -141,16 +148,23 @@ fn find(
     record::decode(key.clone(), bytes.value(), now)
 }
 
-/// Documents from `start` on, in key order, as long as the partition is `start` (`whole`) or begins so.
+/// Documents behind `after`, in key order, as long as the partition is `start` (`whole`) or begins so.
 fn scan(
     transaction: &ReadTransaction,
     start: &str,
     whole: bool,
+    after: Option<&DocumentKey>,
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<Stored>, StoreError> {
     let documents = transaction.open_table(DOCUMENTS).map_err(failed)?;
-    let range = documents.range((start, "")..).map_err(failed)?;
+    let from = match after {
+        Some(key) if (key.partition.as_str(), key.id.as_str()) >= (start, "") => {
+            Bound::Excluded((key.partition.as_str(), key.id.as_str()))
+        }
+        _ => Bound::Included((start, "")),
+    };
+    let range = documents.range((from, Bound::Unbounded)).map_err(failed)?;
     let mut listed = Vec::new();
     for entry in range {
         if listed.len() == limit {

@@ -185,9 +185,9 @@ impl IdentityProvider for OidcProvider {
     async fn refresh(&self, token: &SecretString, now: Timestamp) -> Result<Refreshed, UpstreamError> {
         let answered = self.redeem_with(&Redeemed::RefreshToken(token)).await?;
         let person = match answered.tokens.id_token.as_deref() {
-            Some(id_token) => Some(self.person(&answered, id_token, None, now).await?),
-            None if self.realm.vouches_on_refresh() => return Err(invalid("it sent no ID token")),
-            None => None,
+            Some(id_token) => self.person(&answered, id_token, None, now).await.map(Some),
+            None if self.realm.vouches_on_refresh() => Err(invalid("it sent no ID token")),
+            None => Ok(None),
         };
         Ok(Refreshed { person, refresh_token: answered.tokens.refresh_token() })
     }

@@ -102,13 +102,13 @@ impl Realm {
             Self::Entra { tenant, .. } => (entra::subject(claims, tenant)?, entra::groups(claims)),
             Self::Oidc { .. } => (subject(claims)?, Groups::Listed(Names::to_vec(other.groups.as_ref()))),
         };
-        // A person has no place yet for groups that overflowed, and asking Graph for them is work to
-        // come. Until then whoever decides by groups denies, and this line says why.
+        // Unknown groups are not the same as none: the claim is left out of our tokens, whoever decides by
+        // it denies, and this line says why.
         let groups = match groups {
-            Groups::Listed(groups) => groups,
+            Groups::Listed(groups) => Some(groups),
             Groups::TooMany => {
                 tracing::warn!(oid = subject.oid(), "too many groups for the ID token: none are known");
-                Vec::new()
+                None
             }
         };
         Ok(Person {

@@ -193,7 +193,6 @@ pub struct Entrada {
     pub log: Log,
     pub http: reqwest::Client,
     pub router: Router,
-    issuer: String,
     setup: Setup,
     dir: TempDir,
     _guard: DefaultGuard,
@@ -220,23 +219,7 @@ impl Entrada {
         let key = std::fs::read_to_string(dir.path().join("root.key")).unwrap();
         key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| vigil.never(key));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let issuer = setup.issuer.clone();
-        Self {
-            clock,
-            idp,
-            script,
-            store,
-            auth,
-            events,
-            vigil,
-            log,
-            http,
-            router,
-            issuer,
-            setup,
-            dir,
-            _guard: guard,
-        }
+        Self { clock, idp, script, store, auth, events, vigil, log, http, router, setup, dir, _guard: guard }
     }
 
     /// Another replica: the same store, root key and identity provider, its own memory.
@@ -305,10 +288,6 @@ impl Entrada {
                 seen.endpoint == Endpoint::Token && seen.param("grant_type") == Some("refresh_token")
             })
             .count()
-    }
-
-    pub fn issuer(&self) -> &str {
-        &self.issuer
     }
 }
 

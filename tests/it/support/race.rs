@@ -117,9 +117,14 @@ impl Store for Raced {
         }
     }
 
-    async fn list(&self, listing: Listing<'_>, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    async fn list(
+        &self,
+        listing: Listing<'_>,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
         self.course.arrive()?;
-        self.store.list(listing, limit).await
+        self.store.list(listing, after, limit).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

@@ -106,10 +106,6 @@ impl Vigil {
             assert!(!contains(&stored, secret.value.as_bytes()), "a secret was stored: {}", secret.value);
         }
     }
-
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
 }
 
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {

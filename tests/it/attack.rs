@@ -1,0 +1,587 @@
+//! Attacks. Each test states what should hold, and fails where it does not.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::Request;
+use entrada::app::accept::accept;
+use entrada::domain::document::Document;
+use entrada::domain::document::DocumentKey;
+use entrada::domain::document::State;
+use entrada::domain::document::Stored;
+use entrada::domain::document::Version;
+use entrada::domain::document::WriteId;
+use entrada::domain::event::EventName;
+use entrada::flows::administer::Selection;
+use entrada::ports::store::Listing;
+use entrada::ports::store::Store;
+use entrada::ports::store::StoreError;
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+use crate::support::browser::Browser;
+use crate::support::client::Client;
+use crate::support::client::Tokens;
+use crate::support::client::code_of;
+use crate::support::entrada::Answer;
+use crate::support::entrada::Entrada;
+use crate::support::entrada::ISSUER;
+use crate::support::entrada::Setup;
+use crate::support::entrada::form_request;
+use crate::support::entrada::resource;
+use crate::support::upstream::Upstream;
+
+/// A store whose answers can come late, after the work was done.
+#[derive(Default)]
+struct Late {
+    hold_read: AtomicBool,
+    hold_replace: AtomicBool,
+    fail_replace: AtomicBool,
+    hold_meta: AtomicBool,
+    reads: AtomicUsize,
+    held: Notify,
+    go: Notify,
+}
+
+struct LateStore(Arc<dyn Store>, Arc<Late>);
+
+#[async_trait]
+impl Store for LateStore {
+    async fn create(&self, document: Document) -> Result<Version, StoreError> {
+        self.0.create(document).await
+    }
+    async fn read(&self, key: &DocumentKey) -> Result<Option<Stored>, StoreError> {
+        let found = self.0.read(key).await;
+        if key.partition.starts_with("g.") && self.1.hold_read.swap(false, Ordering::SeqCst) {
+            self.1.held.notify_one();
+            self.1.go.notified().await;
+        }
+        if key.partition == "meta" && self.1.hold_meta.load(Ordering::SeqCst) {
+            self.1.reads.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        found
+    }
+    async fn replace(&self, document: Document, expected: &Version) -> Result<Version, StoreError> {
+        if self.1.fail_replace.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Away("told to be".to_owned()));
+        }
+        let written = self.0.replace(document, expected).await;
+        if self.1.hold_replace.swap(false, Ordering::SeqCst) {
+            self.1.held.notify_one();
+            self.1.go.notified().await;
+        }
+        written
+    }
+    async fn list(
+        &self,
+        listing: Listing<'_>,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.0.list(listing, after, limit).await
+    }
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.0.sweep().await
+    }
+}
+
+fn late() -> (Arc<Late>, Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>) {
+    let late = Arc::new(Late::default());
+    let there = Arc::clone(&late);
+    (late, Box::new(move |store| Arc::new(LateStore(store, Arc::clone(&there))) as _))
+}
+
+async fn behind_gateway() -> (Entrada, Upstream, Arc<Late>) {
+    let upstream = Upstream::start().await;
+    let (late, decorate) = late();
+    let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
+    (Entrada::with(Setup { resources, decorate, ..Setup::default() }).await, upstream, late)
+}
+
+fn call(token: &str, method: &str, target: &str) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(target)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::from("{}"))
+        .unwrap()
+}
+
+fn words(count: usize) -> String {
+    let letters: Vec<char> = ('!'..='~').filter(|c| !"\"\\".contains(*c)).collect();
+    let n = letters.len();
+    (0..count)
+        .map(|i| [letters[i % n], letters[i / n % n], letters[i / n / n]].iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A: unauthenticated, one request of 64 KiB.
+#[tokio::test]
+async fn a_registration_costs_no_more_than_its_size() {
+    let entrada = Entrada::start().await;
+    let mut took = Vec::new();
+    for count in [4_000, 16_000] {
+        let body = json!({ "redirect_uris": ["https://claude.ai/cb"], "scope": words(count) });
+        assert!(body.to_string().len() <= 64 * 1024 + 100, "{}", body.to_string().len());
+        let began = Instant::now();
+        assert_eq!(entrada.post_json("/register", &body).await.status, 201);
+        took.push(began.elapsed());
+    }
+    println!("register: {took:?}");
+    assert!(took[1] < took[0] * 8, "4 times the scopes, {:?} -> {:?}: quadratic", took[0], took[1]);
+}
+
+/// Time stands still but for timers: whatever waits without a limit waits for ever.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_nothing_is_closed_and_one_that_asks_is_not() {
+    let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(accept(listener, router, stopped));
+    for said in ["", "PRI * HTTP/2.0\r\n", "GET /"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut out = [0; 64];
+        let ended = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut out)).await;
+        assert!(ended.is_ok(), "still open after {said:?}");
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut out = [0; 512];
+        let read = stream.read(&mut out).await.unwrap();
+        assert!(String::from_utf8_lossy(&out[..read]).starts_with("HTTP/1.1 200"));
+        tokio::time::advance(Duration::from_secs(30)).await;
+    }
+}
+
+async fn revoke(entrada: &Entrada, client: &Client, token: &str) -> Answer {
+    entrada.post_form("/revoke", &[("client_id", &client.id), ("token", token)]).await
+}
+
+/// C: the gateway's look at the grant is answered late, after a revocation on the same replica.
+#[tokio::test]
+async fn a_late_answer_of_the_store_does_not_bring_a_revoked_grant_back() {
+    let (entrada, _upstream, late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(31);
+    late.hold_read.store(true, Ordering::SeqCst);
+    let slow = entrada.send(call(&tokens.access, "POST", "/mcp"));
+    let revoked = async {
+        late.held.notified().await;
+        assert_eq!(revoke(&entrada, &client, &tokens.refresh).await.status, 200);
+        late.go.notify_one();
+    };
+    tokio::join!(slow, revoked);
+    assert_eq!(entrada.events.count(EventName::GrantRevoked), 1);
+    assert_eq!(
+        entrada.send(call(&tokens.access, "POST", "/mcp")).await.status,
+        401,
+        "revoked on this replica, at once"
+    );
+}
+
+/// C2: the same by a refresh whose acknowledgement is late.
+#[tokio::test]
+async fn a_late_acknowledgement_does_not_bring_a_revoked_grant_back() {
+    let (entrada, _upstream, late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    late.hold_replace.store(true, Ordering::SeqCst);
+    let slow = client.refresh(&entrada, &tokens.refresh);
+    let revoked = async {
+        late.held.notified().await;
+        assert_eq!(revoke(&entrada, &client, &tokens.refresh).await.status, 200);
+        late.go.notify_one();
+    };
+    tokio::join!(slow, revoked);
+    assert_eq!(entrada.send(call(&tokens.access, "POST", "/mcp")).await.status, 401);
+}
+
+/// I: the client hangs up while its revocation is being written.
+#[tokio::test]
+async fn a_revocation_whose_client_hung_up_is_whole() {
+    let (entrada, _upstream, late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    late.hold_replace.store(true, Ordering::SeqCst);
+    let request = form_request("/revoke", &[("client_id", &client.id), ("token", &tokens.refresh)]);
+    let call_it = tokio::spawn(entrada.router.clone().oneshot(request));
+    late.held.notified().await;
+    call_it.abort();
+    let _ = call_it.await;
+    late.go.notify_one();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let alive = entrada.send(call(&tokens.access, "POST", "/mcp")).await.status;
+    let audited = entrada.events.count(EventName::GrantRevoked);
+    assert_eq!(
+        (alive.as_u16(), audited),
+        (401, 1),
+        "revoked in the store, unknown here, and not in the audit"
+    );
+}
+
+/// D: path parameters of servlet containers; methods.
+#[tokio::test]
+async fn nobody_gets_above_the_upstreams_path() {
+    let (entrada, upstream, _late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    let mut through = Vec::new();
+    for target in [
+        "/mcp/..;/admin",
+        "/mcp/..;x=y/admin",
+        "/mcp/.%2e;/admin",
+        "/mcp/%2e%2e%3b/admin",
+        "/mcp/..%00/admin",
+        "/mcp/%252e%252e/admin",
+    ] {
+        entrada.send(call(&tokens.access, "GET", target)).await;
+        through.extend(upstream.arrived().into_iter().map(|arrived| arrived.target));
+    }
+    assert!(through.is_empty(), "{through:?}");
+}
+
+#[tokio::test]
+async fn only_the_methods_of_mcp_go_up() {
+    let (entrada, upstream, _late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    let mut through = Vec::new();
+    for method in ["TRACE", "CONNECT", "PROPFIND", "PURGE"] {
+        let answer = entrada.send(call(&tokens.access, method, "/mcp")).await;
+        through.extend(upstream.arrived().into_iter().map(|a| (method, a.method, a.target, answer.status)));
+    }
+    assert!(through.is_empty(), "{through:?}");
+}
+
+/// E: a cookie of another application on a parent domain.
+#[tokio::test]
+async fn a_foreign_cookie_beyond_ascii_locks_nobody_out() {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let login = crate::support::browser::hidden(&page.body, "login").unwrap();
+    let (name, value) = &browser.cookies[0];
+    let mut request = form_request("/consent", &[("login", &login), ("decision", "approve")]);
+    let cookie = HeaderValue::from_bytes(format!("greeting=Grüße; {name}={value}").as_bytes()).unwrap();
+    request.headers_mut().insert("cookie", cookie);
+    assert_eq!(entrada.send(request).await.status, 303);
+}
+
+/// F: ten thousand other grants hide one from `grant revoke <sid>`.
+#[tokio::test]
+async fn an_operator_can_end_any_grant_by_its_sid() {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    let sid = tokens.claims()["sid"].as_str().unwrap().to_owned();
+    let other = |n: usize| Document {
+        key: DocumentKey { partition: "g.-".to_owned(), id: format!("{n:022}") },
+        schema: 1,
+        state: State::Active,
+        generation: 0,
+        write_id: WriteId([0; 16]),
+        expires_at: None,
+        body: Vec::new(),
+    };
+    for created in join_all((0..10_000).map(|n| entrada.store.create(other(n)))).await {
+        created.unwrap();
+    }
+    let ended = entrada.auth.revoke_grants(&Selection::Grant(sid)).await.unwrap();
+    assert_eq!(ended.grants.len(), 1, "\"0 ended.\", says the command, and the thief goes on");
+}
+
+/// G: one login, two people.
+#[tokio::test]
+async fn one_login_never_makes_two_grants_with_one_sid() {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let mut sids = Vec::new();
+    let mut callbacks = Vec::new();
+    for person in 0..2 {
+        let approved = browser.decide(&entrada, &page, "approve").await;
+        entrada.script.person(person);
+        callbacks.push(browser.at_idp(&entrada, &approved.location()).await);
+    }
+    for callback in callbacks {
+        let back = browser.open(&entrada, callback.as_str()).await;
+        if back.status != 303 {
+            continue;
+        }
+        let tokens = Tokens::of(&client.redeem(&entrada, &code_of(&back.location())).await);
+        sids.push((tokens.claims()["sid"].clone(), tokens.claims()["sub"].clone()));
+    }
+    assert!(sids.len() < 2 || sids[0].0 != sids[1].0, "two people, one sid: {sids:?}");
+}
+
+/// H: probes are open to everybody.
+#[tokio::test]
+async fn probes_cost_the_store_one_read_at_a_time() {
+    let (entrada, _upstream, late) = behind_gateway().await;
+    late.hold_meta.store(true, Ordering::SeqCst);
+    join_all((0..50).map(|_| entrada.get("/healthz/ready"))).await;
+    assert_eq!(late.reads.load(Ordering::SeqCst), 1);
+}
+
+/// L: what the user said last.
+#[tokio::test]
+async fn declining_after_approving_ends_the_login() {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let approved = browser.decide(&entrada, &page, "approve").await;
+    let callback = browser.at_idp(&entrada, &approved.location()).await;
+    let denied = browser.decide(&entrada, &page, "deny").await;
+    assert_eq!(denied.status, 303);
+    let back = browser.open(&entrada, callback.as_str()).await;
+    assert!(!back.header("location").contains("code="), "the client got a code after the user declined");
+}
+
+/// N: a provider that rotates, and a store that fails between its answer and the swap.
+#[tokio::test]
+async fn what_is_said_not_to_be_spent_is_not() {
+    let (late, decorate) = late();
+    let entrada = Entrada::with(Setup { oidc: true, decorate, ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(301);
+    late.fail_replace.store(true, Ordering::SeqCst);
+    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 503);
+    Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+}
+
+/// M: an expired access token from a log.
+#[tokio::test]
+async fn an_expired_access_token_is_no_logout_button() {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(20 * 24 * 3_600);
+    let client_id = tokens.claims()["client_id"].as_str().unwrap().to_owned();
+    entrada.post_form("/revoke", &[("client_id", &client_id), ("token", &tokens.access)]).await;
+    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 200);
+}
+
+/// K: what an upstream says about caches.
+#[tokio::test]
+async fn an_authenticated_answer_is_for_no_shared_cache() {
+    let (entrada, upstream, _late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    upstream.answers(200, &[("cache-control", "public, s-maxage=600")]);
+    let answer = entrada.send(call(&tokens.access, "GET", "/mcp")).await;
+    assert!(!answer.header("cache-control").contains("public"), "{}", answer.header("cache-control"));
+}
+
+/// O: the redirect URI of a client may already carry our parameters.
+#[tokio::test]
+async fn a_code_is_the_only_one_in_its_redirect() {
+    let entrada = Entrada::start().await;
+    let uri = "http://127.0.0.1/cb?code=planted&state=planted&iss=https://elsewhere.example";
+    let body = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" });
+    let answer = entrada.post_json("/register", &body).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
+
+/// Redirect URIs that other parsers may read otherwise: all refused.
+#[tokio::test]
+async fn ambiguous_redirect_uris_are_refused() {
+    let entrada = Entrada::start().await;
+    let mut taken = Vec::new();
+    for uri in [
+        "http://localhost./cb",
+        "http://127.1/cb",
+        "http://0x7f.1/cb",
+        "http://2130706433/cb",
+        "http://0177.0.0.1/cb",
+        "http://[::ffff:127.0.0.1]/cb",
+        "http://[::ffff:7f00:1]/cb",
+        "http://0.0.0.0/cb",
+        "http://[::]/cb",
+        "http://localhost:80/cb",
+        "https://claude.ai:443/cb",
+        "https://claude.ai\\@evil.example/cb",
+        "https://evil.example\\claude.ai/cb",
+        "https://claude.ai/a/../cb",
+        "https://claude.ai/a/%2e%2e/cb",
+        "https://claude.ai/cb#f",
+        "https://u@claude.ai/cb",
+        "https://claude.ai@evil.example/",
+        "https:/claude.ai/cb",
+        "https:claude.ai/cb",
+        "HTTPS://claude.ai/cb",
+        "https://CLAUDE.ai/cb",
+        "https://claude.ai/cb\t",
+        " https://claude.ai/cb",
+        "https://cl\u{0430}ude.ai/cb",
+        "https://claude%2eai/cb",
+        "https://claude.ai/\u{202e}cb",
+        "http://foo.localhost/cb",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https:///claude.ai/cb",
+        "http://[::1%25lo]/cb",
+        "https://claude.ai/a b",
+    ] {
+        let body = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" });
+        if entrada.post_json("/register", &body).await.status != 400 {
+            taken.push(uri);
+        }
+    }
+    assert!(taken.is_empty(), "{taken:?}");
+}
+
+#[allow(dead_code)]
+static UNUSED: Mutex<()> = Mutex::new(());
+
+/// K2: CONNECT over a real socket, to an upstream that agrees.
+#[tokio::test(flavor = "multi_thread")]
+async fn round2_connect_does_not_make_the_gateway_a_tunnel() {
+    let raw = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = url::Url::parse(&format!("http://{}/mcp", raw.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = raw.accept().await.unwrap();
+        let mut seen = vec![0; 8192];
+        let n = stream.read(&mut seen).await.unwrap();
+        println!("upstream saw: {:?}", String::from_utf8_lossy(&seen[..n]).lines().next());
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let n = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut seen)).await;
+        println!("upstream then: {n:?}");
+    });
+    let resources = vec![resource(ISSUER, "/mcp", Some(url))];
+    let entrada = Entrada::with(Setup { resources, ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(accept(listener, entrada.router.clone(), stopped));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("CONNECT /mcp HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", tokens.access);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut out = vec![0; 8192];
+    let n = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut out)).await;
+    println!(
+        "client got: {n:?} {:?}",
+        n.as_ref()
+            .ok()
+            .and_then(|n| n.as_ref().ok())
+            .map(|n| String::from_utf8_lossy(&out[..*n]).into_owned())
+    );
+    stream.write_all(b"TUNNELLED").await.ok();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    assert!(!text.contains(" 200 "), "CONNECT went up");
+}
+
+/// P: four approved logins, as large as they may be, and the way back from Entra, over HTTP/2.
+#[tokio::test(flavor = "multi_thread")]
+async fn round2_four_logins_fit_a_request_over_http2() {
+    let entrada = Entrada::start().await;
+    let redirect = format!("https://claude.ai/cb?{}", "r".repeat(480));
+    let client = Client::register_with(
+        &entrada,
+        json!({ "redirect_uris": [redirect], "client_name": "n".repeat(80) }),
+    )
+    .await;
+    let state = "s".repeat(1_024);
+    let mut browser = Browser::default();
+    for _ in 0..4 {
+        browser.to_callback(&entrada, &client.authorize(&[("state", &state)])).await;
+        entrada.advance(1);
+    }
+    let cookies: Vec<String> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let cookie = cookies.join("; ");
+    println!(
+        "cookie header: {} bytes, each {:?}",
+        cookie.len(),
+        cookies.iter().map(String::len).collect::<Vec<_>>()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(accept(listener, entrada.router.clone(), stopped));
+    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let mut seen = Vec::new();
+    for code in [10, 1_500, 4_000] {
+        let url = format!("http://{address}/auth/callback?state=x&code={}", "c".repeat(code));
+        let answer =
+            http.get(url).header("cookie", &cookie).header("user-agent", "u".repeat(120)).send().await;
+        seen.push((code, answer.map(|a| a.status().as_u16()).map_err(|e| e.to_string())));
+    }
+    println!("{seen:?}");
+    assert!(seen.iter().all(|(_, status)| *status == Ok(403)), "{seen:?}");
+}
+
+/// Q: the store is slow to say that it is away; the last known state should hold for all at once.
+#[tokio::test]
+async fn round2_a_slow_store_does_not_queue_the_callers_of_a_grant() {
+    struct Slow(Arc<dyn Store>, Arc<AtomicBool>, Arc<AtomicUsize>);
+    #[async_trait]
+    impl Store for Slow {
+        async fn create(&self, d: Document) -> Result<Version, StoreError> {
+            self.0.create(d).await
+        }
+        async fn read(&self, key: &DocumentKey) -> Result<Option<Stored>, StoreError> {
+            if self.1.load(Ordering::SeqCst) {
+                self.2.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                return Err(StoreError::Away("slow".to_owned()));
+            }
+            self.0.read(key).await
+        }
+        async fn replace(&self, d: Document, v: &Version) -> Result<Version, StoreError> {
+            self.0.replace(d, v).await
+        }
+        async fn list(
+            &self,
+            l: Listing<'_>,
+            after: Option<&DocumentKey>,
+            n: usize,
+        ) -> Result<Vec<Stored>, StoreError> {
+            self.0.list(l, after, n).await
+        }
+        async fn sweep(&self) -> Result<usize, StoreError> {
+            self.0.sweep().await
+        }
+    }
+    let (away, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (a, b) = (Arc::clone(&away), Arc::clone(&asked));
+    let decorate = Box::new(move |store| Arc::new(Slow(store, Arc::clone(&a), Arc::clone(&b))) as _);
+    let upstream = Upstream::start().await;
+    let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
+    let entrada = Entrada::with(Setup { resources, decorate, ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(31);
+    away.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let answers = join_all((0..10).map(|_| entrada.send(call(&tokens.access, "POST", "/mcp")))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    println!("10 calls: {:?}, {} reads", began.elapsed(), asked.load(Ordering::SeqCst));
+    assert!(began.elapsed() < Duration::from_secs(1), "one after the other: {:?}", began.elapsed());
+}
