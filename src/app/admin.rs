@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::app::exit::Failure;
-use crate::app::serve::told_to_stop;
+use crate::app::stop;
 use crate::flows::AuthServer;
 use crate::flows::administer::GrantSummary;
 use crate::flows::administer::Selection;
@@ -75,7 +75,7 @@ pub async fn accept(listener: UnixListener, auth: AuthServer, mut stopped: watch
                     tokio::spawn(async move { answer(stream, &auth).await });
                 }
             }
-            () = told_to_stop(&mut stopped) => return,
+            () = stop::told(&mut stopped) => return,
         }
     }
 }

@@ -32,7 +32,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Running(text) | Self::Usage(text) | Self::Store(text) | Self::RootKey(text) => f.write_str(text),
+            Self::Running(text) | Self::Usage(text) | Self::Store(text) | Self::RootKey(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

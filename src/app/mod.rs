@@ -6,6 +6,7 @@ pub mod observe;
 pub mod policy;
 pub mod serve;
 pub mod start;
+pub mod stop;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -30,7 +30,8 @@ pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Nex
     let took = auth.elapsed().saturating_sub(began);
     let status = response.status().as_u16();
     if let Some(RefusedFor(reason)) = response.extensions_mut().remove::<RefusedFor>() {
-        metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason).increment(1);
+        metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason)
+            .increment(1);
         let event = Event {
             endpoint: Some(route.clone()),
             status: Some(status),

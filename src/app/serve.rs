@@ -27,6 +27,7 @@ use crate::app::router;
 use crate::app::start::Started;
 use crate::app::start::start;
 use crate::app::start::upstream_client;
+use crate::app::stop;
 use crate::config::Config;
 use crate::ports::store::Store;
 
@@ -40,6 +41,8 @@ const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25,
 
 /// Serves until SIGINT or SIGTERM.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
+    // The store first: that a second process has it is the better news than that a port is taken.
+    let Started { auth, store } = start(config).await?;
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(bind(*address, "listen").await?);
@@ -48,12 +51,11 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
         Some(address) => Some((bind(address, "metrics.listen").await?, metrics_recorder()?)),
         None => None,
     };
-    let Started { auth, store } = start(config).await?;
     let admin = admin::bind(&config.data_dir)?;
     let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);
 
-    let (stop, stopped) = watch::channel(false);
+    let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = ?listener.local_addr().ok(), issuer = config.public_url, "listening");
@@ -66,7 +68,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     tasks.spawn(sweep(store, stopped));
     wait_for_signal().await?;
     tracing::info!("stopping");
-    let _ = stop.send(true);
+    let _ = word.send(true);
     while tasks.join_next().await.is_some() {}
     Ok(())
 }
@@ -80,7 +82,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = told_to_stop(&mut stopped) => break,
+            () = stop::told(&mut stopped) => break,
         };
         // Out of file descriptors, say: one connection is lost, the listener is not.
         let Ok((stream, _)) = stream else {
@@ -99,14 +101,11 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
     let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
 }
 
-/// Waits for the word to stop. A sender that is gone has the same meaning.
-pub async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stop| *stop).await;
-}
-
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::Running(format!("{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."))
+        Failure::Running(format!(
+            "{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."
+        ))
     })
 }
 
@@ -119,7 +118,7 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
                     tracing::warn!(%error, "expired documents were not removed; they count as absent all the same");
                 }
             }
-            () = told_to_stop(&mut stopped) => return,
+            () = stop::told(&mut stopped) => return,
         }
     }
 }
@@ -161,6 +160,8 @@ fn warn_of_the_insecure(config: &Config) {
         );
     }
     if config.public_url.starts_with("http://") {
-        tracing::warn!("public_url is plain http: cookies and tokens are not protected. For development only.");
+        tracing::warn!(
+            "public_url is plain http: cookies and tokens are not protected. For development only."
+        );
     }
 }

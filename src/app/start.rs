@@ -61,7 +61,6 @@ pub async fn start(config: &Config) -> Result<Started, Failure> {
 fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, Failure> {
     let store: Arc<dyn Store> = match config.store {
         config::Store::Embedded => {
-            
             let opened = EmbeddedStore::open(&config.data_dir, Arc::clone(clock));
             Arc::new(opened.map_err(|error| Failure::Store(error.to_string()))?)
         }
@@ -77,12 +76,13 @@ fn identity_provider(
     let usage = |what: &str| Failure::Usage(what.to_owned());
     let kind = match &config.upstream.idp {
         Idp::Entra { tenant, authority } => {
-            let authority = Url::parse(authority).map_err(|_| usage("upstream.authority: this is not a URL."))?;
+            let authority =
+                Url::parse(authority).map_err(|_| usage("upstream.authority: this is not a URL."))?;
             Kind::Entra { authority, tenant: tenant.clone() }
         }
-        Idp::Oidc { issuer } => {
-            Kind::Oidc { issuer: Url::parse(issuer).map_err(|_| usage("upstream.issuer: this is not a URL."))? }
-        }
+        Idp::Oidc { issuer } => Kind::Oidc {
+            issuer: Url::parse(issuer).map_err(|_| usage("upstream.issuer: this is not a URL."))?,
+        },
     };
     let settings = Settings {
         kind,
@@ -91,7 +91,8 @@ fn identity_provider(
         redirect_uri: redirect_uri.to_owned(),
         scopes: config.upstream.scopes.clone(),
     };
-    let provider = OidcProvider::new(settings, Arc::clone(clock)).map_err(|e| Failure::Running(e.to_string()))?;
+    let provider =
+        OidcProvider::new(settings, Arc::clone(clock)).map_err(|e| Failure::Running(e.to_string()))?;
     let provider: Arc<dyn IdentityProvider> = Arc::new(provider);
     Ok(Arc::new(Measured::new(provider, Arc::clone(clock))))
 }
@@ -99,7 +100,9 @@ fn identity_provider(
 fn locked(error: Locked) -> Failure {
     let text = error.to_string();
     match error {
-        Locked::RootKey(_) | Locked::Missing(_) | Locked::NotTheStores(_) | Locked::SigningKey => Failure::RootKey(text),
+        Locked::RootKey(_) | Locked::Missing(_) | Locked::NotTheStores(_) | Locked::SigningKey => {
+            Failure::RootKey(text)
+        }
         Locked::AnotherIssuer { .. } => Failure::Usage(text),
         Locked::Store(_) => Failure::Store(text),
     }
@@ -113,7 +116,9 @@ pub fn upstream_client() -> Result<Upstream, Failure> {
     http.set_nodelay(true);
     let https = HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())
-        .map_err(|error| Failure::Running(format!("The system's root certificates cannot be used: {error}.")))?
+        .map_err(|error| {
+            Failure::Running(format!("The system's root certificates cannot be used: {error}."))
+        })?
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(http);

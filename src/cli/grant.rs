@@ -66,7 +66,10 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
 }
 
 fn print(grants: &[GrantSummary]) {
-    println!("{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  CLIENT", "GRANT", "STATE", "LAST USED", "EXPIRES", "SUBJECT");
+    println!(
+        "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  CLIENT",
+        "GRANT", "STATE", "LAST USED", "EXPIRES", "SUBJECT"
+    );
     for grant in grants {
         println!(
             "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  {} ({})",

@@ -9,7 +9,8 @@ use tracing_subscriber::fmt;
 /// Begins to log. `RUST_LOG` chooses what; by default everything of ours from `info` on, and warnings
 /// of the libraries.
 pub fn start(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,entrada=info,audit=info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,entrada=info,audit=info"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     if json {
         lines.json().flatten_event(true).init();

@@ -49,7 +49,8 @@ struct Configuration {
 
 impl Configuration {
     fn load(&self) -> Result<Config, Failure> {
-        config::load(self.config.as_deref(), std::env::vars_os()).map_err(|problems| Failure::Usage(problems.to_string()))
+        config::load(self.config.as_deref(), std::env::vars_os())
+            .map_err(|problems| Failure::Usage(problems.to_string()))
     }
 }
 

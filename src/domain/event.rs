@@ -16,11 +16,12 @@ pub enum EventName {
     RequestRefused,
     UpstreamRefused,
     StoreAway,
+    AdministrationUsed,
 }
 
 impl EventName {
     /// Every name, in the order of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ConsentShown,
         Self::ConsentApproved,
         Self::ConsentDenied,
@@ -34,6 +35,7 @@ impl EventName {
         Self::RequestRefused,
         Self::UpstreamRefused,
         Self::StoreAway,
+        Self::AdministrationUsed,
     ];
 
     /// The name as it is written: `consent.shown`.
@@ -114,6 +116,11 @@ impl EventName {
                 "The identity provider did not do what was asked; code and ids as it gave them.",
                 &["call", "reason", "upstream_code", "correlation_id"],
             ),
+            Self::AdministrationUsed => (
+                "administration.used",
+                "An operator gave a command over the administration socket; `n` grants were concerned.",
+                &["operation", "n"],
+            ),
             Self::StoreAway => (
                 "store.away",
                 "The store did not answer, or what it holds cannot be read.",
@@ -134,7 +141,7 @@ pub struct Event {
     pub redirect_host: Option<String>,
     pub resource: Option<String>,
     pub scope: Option<String>,
-    /// Which refresh token, counted from 0.
+    /// Which refresh token, counted from 0; or how many grants.
     pub n: Option<u32>,
     pub endpoint: Option<String>,
     pub status: Option<u16>,

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
 use crate::domain::grant::PARTITION_PREFIX;
 use crate::domain::grant::Phase;
@@ -53,7 +55,9 @@ pub struct StoreAway;
 impl AuthServer {
     /// Lists grants, in no particular order.
     pub async fn list_grants(&self, selection: &Selection) -> Result<Vec<GrantSummary>, StoreAway> {
-        Ok(self.selected(selection).await?.iter().map(summary).collect())
+        let grants: Vec<_> = self.selected(selection).await?.iter().map(summary).collect();
+        self.record_use("grant.list", grants.len());
+        Ok(grants)
     }
 
     /// Ends grants and returns those that were alive.
@@ -62,7 +66,16 @@ impl AuthServer {
         for grant in self.selected(selection).await? {
             ended.extend(self.end_grant(grant.user, grant.id, "revoked_by_operator").await?);
         }
+        self.record_use("grant.revoke", ended.len());
         Ok(ended.iter().map(summary).collect())
+    }
+
+    fn record_use(&self, operation: &'static str, grants: usize) {
+        let n = u32::try_from(grants).ok();
+        self.record(
+            EventName::AdministrationUsed,
+            Event { operation: Some(operation), n, ..Event::default() },
+        );
     }
 
     async fn selected(&self, selection: &Selection) -> Result<Vec<Grant>, StoreAway> {

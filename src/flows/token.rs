@@ -47,6 +47,7 @@ pub enum Reason {
     TokenUnknown,
     TokenReplayed,
     GrantRevoked,
+    GrantExpired,
     SessionEnded,
     UpstreamAway,
     StoreAway,
@@ -84,6 +85,7 @@ impl Refusal for Reason {
             Self::TokenUnknown => row("refresh_token_unknown", InvalidGrant, "The refresh token has expired. Sign in again."),
             Self::TokenReplayed => row("refresh_token_replayed", InvalidGrant, "The refresh token was replaced, and has come again: the session has been revoked. Sign in again."),
             Self::GrantRevoked => row("grant_revoked", InvalidGrant, "The session has been revoked. Sign in again."),
+            Self::GrantExpired => row("grant_expired", InvalidGrant, "The session has expired. Sign in again."),
             Self::SessionEnded => row("upstream_session_ended", InvalidGrant, "The sign-in service has ended the session. Sign in again."),
             Self::UpstreamAway => row("upstream_away", TemporarilyUnavailable, "The sign-in service does not answer at the moment. Nothing was spent: try again."),
             Self::StoreAway => row("store_away", TemporarilyUnavailable, "The server's store does not answer at the moment. Try again."),
@@ -122,6 +124,10 @@ impl AuthServer {
         }
         if grant.phase == Phase::Revoked {
             return Err(Reason::GrantRevoked);
+        }
+        // The store shows a grant through its last second; a token of no seconds is of no use.
+        if self.now() >= grant.expires_at {
+            return Err(Reason::GrantExpired);
         }
         self.policy().resources.by_identifier(&grant.body.resource).ok_or(Reason::ResourceGone)
     }

@@ -71,9 +71,11 @@ pub fn refusal_about(
     about: &[(&'static str, String)],
 ) -> Response {
     let row = refusal.row();
-    // The person is not the one who has to authenticate: 401 is for clients.
     let status = match status(row.code) {
+        // The person is not the one who has to authenticate: 401 is for clients.
         StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
+        // What fails on a page is the identity provider behind it.
+        StatusCode::INTERNAL_SERVER_ERROR => StatusCode::BAD_GATEWAY,
         status => status,
     };
     let title = match status {

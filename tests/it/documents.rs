@@ -11,6 +11,7 @@ use std::sync::Arc;
 use entrada::config;
 use entrada::demo::idp::Reply;
 use entrada::domain::event::EventName;
+use entrada::flows::administer::Selection;
 
 use crate::support::browser::Browser;
 use crate::support::client::Client;
@@ -117,9 +118,15 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
 
     let tokens = client.tokens(&entrada).await;
     entrada.advance(301);
-    entrada.script.token_endpoint_says(Reply::error("invalid_grant", 700_082, "The refresh token has expired."));
+    entrada.script.token_endpoint_says(Reply::error(
+        "invalid_grant",
+        700_082,
+        "The refresh token has expired.",
+    ));
     client.refresh(&entrada, &tokens.refresh).await;
     entrada.script.honest();
+
+    entrada.auth.list_grants(&Selection::All).await.unwrap();
 
     course.away(true);
     client.refresh(&entrada, &tokens.refresh).await;

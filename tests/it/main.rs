@@ -2,10 +2,17 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bad_input;
+mod code;
+mod confusion;
+mod consent;
+mod discovery;
 mod documents;
 mod embedded;
 mod flow;
+mod gateway;
 mod layers;
 mod races;
+mod refresh;
 mod store_contract;
 mod support;

@@ -126,7 +126,8 @@ pub(super) fn verify(
 fn verifier<'a>(keys: &CoreJsonWebKeySet, expected: &Expected<'a>) -> Option<Verifier<'a>> {
     let issuer = IssuerUrl::new(expected.issuer.to_owned()).ok()?;
     let now = expected.now;
-    // `exp` must lie after this instant: the skew is given to the token.
+    // `exp` must lie after this instant: the skew is given to the token. The verifier wants the instant
+    // in a type of another crate's, which the standard library's converts into.
     let seconds = u64::try_from(now.0).ok()?.saturating_sub(SKEW.as_secs());
     let judged_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
     // A public client's verifier accepts no MAC: the client secret is not a key to vouch with.

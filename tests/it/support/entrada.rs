@@ -53,6 +53,7 @@ use tracing::subscriber::DefaultGuard;
 use url::Url;
 
 use crate::support::clock::MovedClock;
+use crate::support::race::Course;
 use crate::support::script::Scripted;
 use crate::support::vigil::Log;
 use crate::support::vigil::Vigil;
@@ -241,6 +242,14 @@ impl Entrada {
     /// Another replica: the same store, root key and identity provider, its own memory.
     pub async fn replica(&self) -> Router {
         assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await.1
+    }
+
+    /// A replica that starts while the store answers, and finds it away afterwards.
+    pub async fn replica_while_away(&self, course: &Course) -> Router {
+        course.away(false);
+        let router = self.replica().await;
+        course.away(true);
+        router
     }
 
     pub fn store_file(&self) -> PathBuf {

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod entrada;
 pub mod race;
 pub mod script;
+pub mod upstream;
 pub mod vigil;

@@ -83,7 +83,6 @@ async fn only_a_verdict_on_the_session_ends_it() {
         http(400, "no"),
         http(403, "<html>blocked</html>"),
         http(500, r#"{"error":"invalid_grant"}"#),
-        http(200, &"x".repeat(256 * 1024 + 1)),
     ] {
         world.play.answers(Endpoint::Token, reply.clone());
         let outcome = refresh().await;
@@ -92,6 +91,19 @@ async fn only_a_verdict_on_the_session_ends_it() {
 
     world.play.is_honest_again();
     assert!(refresh().await.is_ok(), "nothing of it was kept");
+}
+
+#[tokio::test]
+async fn an_answer_is_read_up_to_a_limit() {
+    let world = world(Face::Oidc).await;
+    let token = world.refresh_token().await;
+    let good = r#"{"access_token":"a","token_type":"Bearer"}"#;
+    for (length, expected) in [(256 * 1024, true), (256 * 1024 + 1, false)] {
+        world.play.answers(Endpoint::Token, http(200, &(good.to_owned() + &" ".repeat(length - good.len()))));
+        let outcome = world.provider.refresh(&token, world.now()).await;
+        assert_eq!(outcome.is_ok(), expected, "{length}");
+        assert!(expected || is_away(&outcome), "{outcome:?}");
+    }
 }
 
 #[tokio::test]

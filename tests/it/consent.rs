@@ -1,0 +1,326 @@
+//! Consent: asked every time, answered by the browser that was asked, and undone by nobody.
+
+use axum::body::Body;
+use axum::http::Request;
+use entrada::demo::idp::Endpoint;
+use entrada::demo::idp::Reply;
+use entrada::domain::event::EventName;
+use entrada::domain::trust::Trust;
+use serde_json::json;
+
+use crate::support::browser::Browser;
+use crate::support::browser::hidden;
+use crate::support::client::Client;
+use crate::support::client::Tokens;
+use crate::support::client::code_of;
+use crate::support::entrada::Answer;
+use crate::support::entrada::Entrada;
+use crate::support::entrada::ISSUER;
+use crate::support::entrada::Setup;
+use crate::support::entrada::form_request;
+use crate::support::entrada::parameter;
+
+async fn start() -> (Entrada, Client) {
+    let entrada = Entrada::start().await;
+    let client = Client::register(&entrada).await;
+    (entrada, client)
+}
+
+#[tokio::test]
+async fn the_page_says_who_asks_for_what_and_where_the_answer_goes() {
+    let entrada = Entrada::start().await;
+    let hostile = json!({ "client_name": "<script>alert(1)</script>\u{0007}\n  Me & \"You\"" });
+    let client = Client::register_with(&entrada, hostile).await;
+    let page = Browser::default().open(&entrada, &client.authorize(&[])).await;
+    assert!(!page.body.contains("<script"), "{}", page.body);
+    assert!(
+        page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62; Me &#38; &#34;You&#34;"),
+        "{}",
+        page.body
+    );
+    for shown in [
+        "Read your expenses",
+        "Add expenses",
+        "mcp.read",
+        "127.0.0.1",
+        "a program on this computer",
+        "https://mcp.example.com/mcp",
+    ] {
+        assert!(page.body.contains(shown), "{shown}");
+    }
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-")
+            && policy.contains("frame-ancestors 'none'")
+    );
+    assert!(!policy.contains("form-action") && !policy.contains("unsafe"));
+    for (name, value) in
+        [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")]
+    {
+        assert_eq!(page.header(name), value);
+    }
+    let cookie = page.header("set-cookie");
+    assert!(
+        cookie.starts_with("__Host-entrada=") && cookie.contains("HttpOnly; SameSite=Lax; Secure; Path=/"),
+        "{cookie}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_and_nothing_reaches_the_provider_before_approval() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    for _ in 0..2 {
+        let before = entrada.idp.requests().len();
+        let page = browser.open(&entrada, &client.authorize(&[])).await;
+        assert_eq!(page.status, 200, "consent is asked for again");
+        assert_eq!(entrada.idp.requests().len(), before);
+        let approved = browser.decide(&entrada, &page, "approve").await;
+        let callback = browser.at_idp(&entrada, &approved.location()).await;
+        browser.open(&entrada, callback.as_str()).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_clients_reaches_the_provider() {
+    let (entrada, client) = start().await;
+    let resource = format!("{ISSUER}/mcp");
+    let authorize = client.authorize(&[
+        ("resource", &resource),
+        ("prompt", "consent"),
+        ("login_hint", "not an address&x=1"),
+    ]);
+    let back = Browser::default().sign_in(&entrada, &authorize).await;
+    let tokens = Tokens::of(&client.redeem(&entrada, &code_of(&back)).await);
+    entrada.advance(301);
+    client.refresh(&entrada, &tokens.refresh).await;
+    for seen in entrada.idp.requests() {
+        for (name, value) in &seen.params {
+            assert!(!["resource", "prompt", "login_hint"].contains(&name.as_str()), "{name} went upstream");
+            for theirs in
+                [client.id.as_str(), "the-clients-state", client.redirect_uri.as_str(), resource.as_str()]
+            {
+                assert_ne!(value, theirs, "{name}");
+            }
+        }
+        if seen.endpoint == Endpoint::Authorize || seen.endpoint == Endpoint::Token {
+            assert!(seen.param("scope").is_some_and(|scope| scope.contains("api://entrada/mcp.access")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_may_ask_of_the_sign_in_is_asked_in_our_words_and_checked() {
+    let (entrada, client) = start().await;
+    let authorize =
+        client.authorize(&[("prompt", "login"), ("max_age", "60"), ("login_hint", "ada@example.com")]);
+    let mut browser = Browser::default();
+    browser.sign_in(&entrada, &authorize).await;
+    let seen = entrada.idp.requests().into_iter().find(|seen| seen.endpoint == Endpoint::Authorize).unwrap();
+    assert_eq!((seen.param("prompt"), seen.param("max_age")), (Some("login"), Some("60")));
+    assert_eq!(seen.param("login_hint"), Some("ada@example.com"));
+    entrada.script.lie(|_, token| {
+        token.claims.remove("auth_time");
+    });
+    let callback = browser.to_callback(&entrada, &authorize).await;
+    assert_eq!(
+        browser.open(&entrada, callback.as_str()).await.status,
+        403,
+        "a promise that cannot be checked is not kept"
+    );
+}
+
+#[tokio::test]
+async fn declining_goes_back_to_the_client_and_cannot_be_undone() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let denied = browser.decide(&entrada, &page, "deny").await;
+    assert_eq!(denied.status, 303);
+    let back = denied.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"));
+    assert_eq!(parameter(&back, "state").as_deref(), Some("the-clients-state"));
+    assert_eq!(parameter(&back, "iss").as_deref(), Some(ISSUER));
+    assert_eq!(browser.decide(&entrada, &page, "approve").await.status, 400);
+    let other_tab = browser.open(&entrada, &client.authorize(&[])).await;
+    assert_eq!(browser.decide(&entrada, &other_tab, "approve").await.status, 303);
+    assert_eq!(entrada.events.count(EventName::ConsentDenied), 1);
+}
+
+#[tokio::test]
+async fn a_form_counts_only_in_the_browser_it_was_made_for() {
+    let (entrada, client) = start().await;
+    let mut victim = Browser::default();
+    let mut attacker = Browser::default();
+    let page = attacker.open(&entrada, &client.authorize(&[])).await;
+    victim.open(&entrada, &client.authorize(&[])).await;
+    for browser in [&mut victim, &mut Browser::default()] {
+        assert_eq!(browser.decide(&entrada, &page, "approve").await.status, 403);
+    }
+    let login = hidden(&page.body, "login").unwrap();
+    for site in ["cross-site", "same-site", "none"] {
+        let mut request = form_request("/consent", &[("login", &login), ("decision", "approve")]);
+        request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
+        assert_eq!(attacker.send(&entrada, request).await.status, 403, "{site}");
+    }
+    assert_eq!(
+        attacker.open(&entrada, &format!("/consent?login={login}&decision=approve")).await.status,
+        405
+    );
+    assert_eq!(entrada.events.count(EventName::ConsentApproved), 0);
+    assert_eq!(attacker.decide(&entrada, &page, "approve").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_callback_counts_only_in_the_browser_that_approved_and_once() {
+    let (entrada, client) = start().await;
+    let mut attacker = Browser::default();
+    let callback = attacker.to_callback(&entrada, &client.authorize(&[])).await;
+    let mut victim = Browser::default();
+    victim.open(&entrada, &client.authorize(&[])).await;
+    assert_eq!(victim.open(&entrada, callback.as_str()).await.status, 403);
+    // Not even with the sealed login, when the browser's own name is another.
+    let mut planted = victim.clone();
+    planted.cookies.extend(attacker.cookies.iter().filter(|(name, _)| name.contains("-login-")).cloned());
+    assert_eq!(planted.open(&entrada, callback.as_str()).await.status, 403);
+    assert_eq!(entrada.events.count(EventName::SignInCompleted), 0);
+    assert_eq!(attacker.open(&entrada, callback.as_str()).await.status, 303);
+    assert_eq!(attacker.open(&entrada, callback.as_str()).await.status, 403, "the approved login is gone");
+}
+
+#[tokio::test]
+async fn four_approved_logins_are_kept_and_the_newest_finish() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let mut callbacks = Vec::new();
+    for _ in 0..6 {
+        callbacks.push(browser.to_callback(&entrada, &client.authorize(&[])).await);
+        entrada.advance(1);
+    }
+    assert_eq!(browser.cookies.iter().filter(|(name, _)| name.contains("-login-")).count(), 4);
+    for (position, callback) in callbacks.iter().enumerate() {
+        let answer = browser.open(&entrada, callback.as_str()).await;
+        assert_eq!(answer.status.as_u16(), if position < 2 { 403 } else { 303 }, "{position}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_waits_for_a_quarter_of_an_hour() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    entrada.advance(899);
+    let approved = browser.decide(&entrada, &page, "approve").await;
+    let callback = browser.at_idp(&entrada, &approved.location()).await;
+    entrada.advance(1);
+    assert_eq!(browser.decide(&entrada, &page, "approve").await.status, 400);
+    assert_eq!(browser.open(&entrada, callback.as_str()).await.status, 400);
+}
+
+#[tokio::test]
+async fn an_untrusted_host_gets_a_page_that_names_the_setting_and_never_a_redirect() {
+    let uris = json!({ "redirect_uris": ["https://client.example.net/cb"] });
+    let entrada = Entrada::start().await;
+    let client = Client::register_with(&entrada, uris.clone()).await;
+    let page = Browser::default().open(&entrada, &client.authorize(&[])).await;
+    assert_eq!((page.status.as_u16(), page.header("location")), (400, ""));
+    assert!(page.body.contains("trust.hosts") && page.body.contains("client.example.net"), "{}", page.body);
+
+    let trust = Trust { hosts: vec!["client.example.net".to_owned()], open: false };
+    let entrada = Entrada::with(Setup { trust, ..Setup::default() }).await;
+    let client = Client::register_with(&entrada, uris.clone()).await;
+    Browser::default().sign_in(&entrada, &client.authorize(&[])).await;
+    let refused = Browser::default().open(&entrada, &client.authorize(&[("response_type", "token")])).await;
+    assert_eq!(refused.status, 302, "a host that is trusted by name may be redirected to at once");
+
+    let entrada =
+        Entrada::with(Setup { trust: Trust { open: true, ..Trust::default() }, ..Setup::default() }).await;
+    let client = Client::register_with(&entrada, uris).await;
+    Browser::default().sign_in(&entrada, &client.authorize(&[])).await;
+    let refused = Browser::default().open(&entrada, &client.authorize(&[("response_type", "token")])).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("location")),
+        (400, ""),
+        "any host is not a trusted one"
+    );
+    assert!(refused.body.contains("href=\"https://client.example.net/cb?error=unsupported_response_type"));
+}
+
+/// The callback's answer when the identity provider does this.
+async fn callback_when(entrada: &Entrada, client: &Client) -> Answer {
+    let mut browser = Browser::default();
+    let callback = browser.to_callback(entrada, &client.authorize(&[])).await;
+    browser.open(entrada, callback.as_str()).await
+}
+
+#[tokio::test]
+async fn a_lying_or_failing_provider_signs_nobody_in() {
+    let (entrada, client) = start().await;
+    let lies: [(&str, &str, u16); 6] = [
+        ("nonce", "another", 502),
+        ("aud", "another", 502),
+        ("iss", "https://login.example.net/v2.0", 403),
+        ("tid", "00000000-0000-4000-8000-000000000000", 403),
+        ("oid", "", 403),
+        ("exp", "1", 502),
+    ];
+    for (claim, value, status) in lies {
+        entrada.script.lie(move |_, token| {
+            let value = if claim == "exp" { json!(1) } else { json!(value) };
+            token.claims.insert(claim.to_owned(), value);
+        });
+        assert_eq!(callback_when(&entrada, &client).await.status.as_u16(), status, "{claim}");
+    }
+    entrada.script.honest();
+    for (reply, status) in [
+        (Reply::down(), 503),
+        (Reply::garbage(), 503),
+        (Reply::error("invalid_grant", 54_005, "Redeemed."), 403),
+    ] {
+        entrada.script.token_endpoint_says(reply);
+        let answer = callback_when(&entrada, &client).await;
+        assert_eq!(answer.status.as_u16(), status);
+        assert!(
+            answer.body.contains("Back to the application") && !answer.body.contains("AADSTS"),
+            "{}",
+            answer.body
+        );
+    }
+    entrada.script.honest();
+    assert_eq!(entrada.events.count(EventName::SignInCompleted), 0);
+    assert_eq!(callback_when(&entrada, &client).await.status, 303);
+}
+
+#[tokio::test]
+async fn declining_at_the_provider_is_told_to_the_client() {
+    let (entrada, client) = start().await;
+    entrada.script.answer_with(|endpoint, _| (endpoint == Endpoint::Authorize).then(Reply::denied));
+    let answer = callback_when(&entrada, &client).await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(parameter(&answer.location(), "error").as_deref(), Some("access_denied"));
+    assert!(!answer.header("location").contains("AADSTS"));
+}
+
+#[tokio::test]
+async fn on_plain_http_loopback_the_cookies_are_named_after_the_port() {
+    let issuer = "http://localhost:8123".to_owned();
+    let resources = vec![crate::support::entrada::resource(&issuer, "/mcp", None)];
+    let entrada = Entrada::with(Setup { issuer, resources, ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let cookie = page.header("set-cookie");
+    assert!(cookie.starts_with("entrada-8123=") && !cookie.contains("Secure"), "{cookie}");
+    browser.sign_in(&entrada, &client.authorize(&[])).await;
+}
+
+#[tokio::test]
+async fn over_https_only_the_prefixed_cookie_counts() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let mut tossed = Browser { cookies: vec![("entrada".to_owned(), browser.cookies[0].1.clone())] };
+    assert_eq!(tossed.decide(&entrada, &page, "approve").await.status, 403);
+    let request = Request::get("/authorize").body(Body::empty()).unwrap();
+    assert_eq!(tossed.send(&entrada, request).await.status, 400);
+}
