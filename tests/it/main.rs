@@ -8,6 +8,7 @@ mod code;
 mod confusion;
 mod consent;
 mod discovery;
+mod documents;
 mod embedded;
 mod flow;
 mod gateway;

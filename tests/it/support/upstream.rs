@@ -26,10 +26,13 @@ pub struct Arrived {
     pub body: String,
 }
 
+/// A status and headers.
+type Answer = (StatusCode, Vec<(&'static str, &'static str)>);
+
 #[derive(Clone)]
 struct Shared {
     arrived: Arc<Mutex<Vec<Arrived>>>,
-    answer: Arc<Mutex<(StatusCode, Vec<(&'static str, &'static str)>)>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 /// A running upstream. It stops when dropped.

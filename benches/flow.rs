@@ -1,0 +1,288 @@
+//! What the flows cost, on the embedded store and with an identity provider that answers at once:
+//! registering, signing a token, verifying one at the gateway, redeeming codes.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+#![expect(clippy::disallowed_methods, reason = "time is what is measured")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use criterion::BenchmarkId;
+use criterion::Criterion;
+use criterion::Throughput;
+use criterion::criterion_group;
+use criterion::criterion_main;
+use entrada::adapters::embedded::EmbeddedStore;
+use entrada::adapters::root_key_file::RootKeyFile;
+use entrada::adapters::system::SystemEntropy;
+use entrada::domain::access_token::UnverifiedClaims;
+use entrada::domain::event::Event;
+use entrada::domain::event::EventName;
+use entrada::domain::login::Browser;
+use entrada::domain::login::EndedLogins;
+use entrada::domain::person::Person;
+use entrada::domain::person::Subject;
+use entrada::domain::policy::Lifetimes;
+use entrada::domain::policy::Policy;
+use entrada::domain::policy::UpstreamApp;
+use entrada::domain::resource::Resource;
+use entrada::domain::resource::Resources;
+use entrada::domain::signing::SigningAlg;
+use entrada::domain::time::Timestamp;
+use entrada::domain::trust::Trust;
+use entrada::flows::AuthServer;
+use entrada::flows::Ports;
+use entrada::flows::callback::Held;
+use entrada::flows::consent::Decided;
+use entrada::flows::consent::Submitted;
+use entrada::flows::unlock::signing_keys;
+use entrada::flows::unlock::unlock;
+use entrada::ports::audit::Audit;
+use entrada::ports::clock::Clock;
+use entrada::ports::idp::IdentityProvider;
+use entrada::ports::idp::Refreshed;
+use entrada::ports::idp::SignInAnswer;
+use entrada::ports::idp::SignInRequest;
+use entrada::ports::idp::SignedIn;
+use entrada::ports::idp::UpstreamError;
+use entrada::ports::store::Store;
+use entrada::protocol::issuer::Issuer;
+use entrada::protocol::parameters::Parameters;
+use entrada::protocol::pkce::CodeChallenge;
+use secrecy::SecretString;
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+const ALGORITHMS: [SigningAlg; 2] = [SigningAlg::RS256, SigningAlg::ES256];
+const CALLERS: [u64; 2] = [1, 64];
+const ISSUER: &str = "https://mcp.example.com";
+const TENANT: &str = "11111111-2222-4333-8444-555555555555";
+const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
+const VERIFIER: &str = "verifier-verifier-verifier-verifier-verifier-01";
+const COOKIE: &str = "browser-browser-browser-browser-browser-01";
+
+/// Nothing expires while it is measured.
+struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_795_392_000)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+struct Unheard;
+
+impl Audit for Unheard {
+    fn record(&self, _: EventName, _: Event) {}
+}
+
+/// Vouches at once, for another person each time.
+#[derive(Default)]
+struct Obliging(AtomicU64);
+
+#[async_trait]
+impl IdentityProvider for Obliging {
+    async fn sign_in_url(&self, _: &SignInRequest) -> Result<Url, UpstreamError> {
+        Ok(Url::parse("https://login.example/authorize").unwrap())
+    }
+
+    async fn redeem(&self, _: SignInAnswer, _: Timestamp) -> Result<SignedIn, UpstreamError> {
+        let oid = format!("{:032x}", self.0.fetch_add(1, Ordering::Relaxed));
+        let person = Person {
+            subject: Subject::Entra { tid: TENANT.to_owned(), oid },
+            name: Some("Ada".to_owned()),
+            preferred_username: Some("ada@example.com".to_owned()),
+            roles: Vec::new(),
+            groups: Vec::new(),
+            auth_time: None,
+        };
+        // About as long as Entra's.
+        Ok(SignedIn { person, refresh_token: Some(SecretString::from("r".repeat(1_200))) })
+    }
+
+    async fn refresh(&self, _: &SecretString, _: Timestamp) -> Result<Refreshed, UpstreamError> {
+        Ok(Refreshed { person: None, refresh_token: None })
+    }
+}
+
+/// A server on an embedded store, and a client that is registered with it.
+struct Bench {
+    auth: AuthServer,
+    client_id: String,
+    _data_dir: TempDir,
+}
+
+impl Bench {
+    async fn open(alg: SigningAlg) -> Self {
+        let data_dir = TempDir::new().unwrap();
+        let clock = Arc::new(StandingClock);
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data_dir.path(), clock.clone()).unwrap());
+        let entropy = Arc::new(SystemEntropy::new());
+        let policy = policy();
+        let root = RootKeyFile::new(data_dir.path().join("root.key"));
+        let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.unwrap();
+        let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), alg).await.unwrap();
+        let ports =
+            Ports { store, idp: Arc::new(Obliging::default()), clock, entropy, audit: Arc::new(Unheard) };
+        let auth = AuthServer::new(ports, keys, signing, policy);
+        let client_id = auth.register(&metadata()).ok().unwrap().client_id;
+        Self { auth, client_id, _data_dir: data_dir }
+    }
+
+    /// The form that redeems the code of a new sign-in.
+    async fn redemption(&self) -> Parameters {
+        let challenge = CodeChallenge::of(VERIFIER).encode();
+        let request = parameters(&[
+            ("response_type", "code"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ]);
+        let login = self.auth.begin(&request, Browser::of(COOKIE)).ok().unwrap().login.to_text();
+        let form = Submitted {
+            login: &login,
+            decision: Some("approve"),
+            browser: Some(COOKIE),
+            ended: EndedLogins::default(),
+            cross_site: false,
+        };
+        let Ok(Decided::Approved { state, login, .. }) = self.auth.consent(form).await else {
+            unreachable!()
+        };
+        let held = Held { browser: Some(COOKIE), approved: Some(&login.to_text()) };
+        let answer = parameters(&[("code", "upstream"), ("state", &state)]);
+        let back = Url::parse(&self.auth.callback(&answer, held).await.unwrap()).unwrap();
+        let (_, code) = back.query_pairs().find(|(name, _)| name == "code").unwrap();
+        parameters(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", VERIFIER),
+            ("code", &code),
+        ])
+    }
+
+    async fn redeem(&self, form: &Parameters) -> String {
+        self.auth.token(None, form).await.ok().unwrap().access_token
+    }
+
+    fn resource(&self) -> &Resource {
+        self.auth.policy().resources.default().unwrap()
+    }
+}
+
+fn parameters(pairs: &[(&str, &str)]) -> Parameters {
+    Parameters::parse(Serializer::new(String::new()).extend_pairs(pairs).finish().as_bytes())
+}
+
+fn metadata() -> Value {
+    json!({ "client_name": "Bench", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none" })
+}
+
+/// The defaults.
+fn policy() -> Policy {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let resource = Resource {
+        path: "/mcp".to_owned(),
+        identifier: format!("{ISSUER}/mcp"),
+        upstream: None,
+        name: "Expenses".to_owned(),
+        scopes: vec![("mcp.read".to_owned(), "Read your expenses".to_owned())],
+        default_scopes: ["mcp.read"].into_iter().collect(),
+        claims: Vec::new(),
+        access: minutes(60),
+    };
+    Policy {
+        issuer: Issuer::parse(ISSUER).unwrap(),
+        lifetimes: Lifetimes {
+            login: minutes(15),
+            code: minutes(1),
+            refresh_idle: minutes(30 * 24 * 60),
+            refresh_max: minutes(90 * 24 * 60),
+            grace: Duration::from_secs(90),
+            recheck: minutes(5),
+        },
+        trust: Trust::default(),
+        resources: Resources::new(vec![resource], None),
+        upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },
+    }
+}
+
+/// How long `callers` need to redeem `each` codes each. Signing in before is not counted.
+async fn redeem(bench: Arc<Bench>, callers: u64, each: u64) -> Duration {
+    let mut sign_ins = JoinSet::new();
+    for _ in 0..callers {
+        let bench = Arc::clone(&bench);
+        sign_ins.spawn(async move {
+            let mut forms = Vec::new();
+            for _ in 0..each {
+                forms.push(bench.redemption().await);
+            }
+            forms
+        });
+    }
+    let forms = sign_ins.join_all().await;
+    let begin = Instant::now();
+    let mut redemptions = JoinSet::new();
+    for forms in forms {
+        let bench = Arc::clone(&bench);
+        redemptions.spawn(async move {
+            for form in &forms {
+                bench.redeem(form).await;
+            }
+        });
+    }
+    redemptions.join_all().await;
+    begin.elapsed()
+}
+
+fn flow(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    for alg in ALGORITHMS {
+        let bench = Arc::new(runtime.block_on(Bench::open(alg)));
+        let token = runtime.block_on(async { bench.redeem(&bench.redemption().await).await });
+        let signing = bench.auth.signing_keys();
+        let claims: UnverifiedClaims = signing.verify(&token).unwrap();
+
+        let mut group = criterion.benchmark_group("flow");
+        if alg == ALGORITHMS[0] {
+            group
+                .bench_function("register", |bencher| bencher.iter(|| bench.auth.register(&metadata()).ok()));
+        }
+        group.bench_function(BenchmarkId::new("mint", format!("{alg:?}")), |bencher| {
+            bencher.iter(|| signing.active().sign(&claims).unwrap());
+        });
+        group.bench_function(BenchmarkId::new("verify", format!("{alg:?}")), |bencher| {
+            let bencher = &mut bencher.to_async(&runtime);
+            bencher.iter(|| async { bench.auth.verify(&token, bench.resource()).await.unwrap() });
+        });
+        group.finish();
+
+        let mut group = criterion.benchmark_group(format!("redeem/{alg:?}"));
+        for callers in CALLERS {
+            group.throughput(Throughput::Elements(callers));
+            group.bench_function(BenchmarkId::from_parameter(callers), |bencher| {
+                let bencher = &mut bencher.to_async(&runtime);
+                bencher.iter_custom(|each| redeem(Arc::clone(&bench), callers, each));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, flow);
+criterion_main!(benches);

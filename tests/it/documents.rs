@@ -1,0 +1,143 @@
+//! What the documents say of the program is what the program does. Tables that are made from the code are
+//! rewritten by `BLESS=1 cargo test documents`.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use entrada::config;
+use entrada::demo::idp::Reply;
+use entrada::domain::event::EventName;
+use entrada::flows::administer::Selection;
+
+use crate::support::browser::Browser;
+use crate::support::client::Client;
+use crate::support::client::Tokens;
+use crate::support::entrada::Entrada;
+use crate::support::entrada::Setup;
+use crate::support::race::Course;
+use crate::support::race::Raced;
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Compares what stands between the markers `<!-- name -->` and `<!-- /name -->`, or rewrites it.
+fn is_current(document: &str, name: &str, table: &str) {
+    let text = fs::read_to_string(file(document)).unwrap();
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (head, rest) = text.split_once(&begin).expect("the document has the marker");
+    let (_, tail) = rest.split_once(&end).expect("the document has the closing marker");
+    let wanted = format!("{head}{begin}{table}{end}{tail}");
+    // Not a name of the program's: it would take an unknown ENTRADA_… for a misspelt setting.
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(file(document), &wanted).unwrap();
+    } else {
+        assert!(text == wanted, "{document}: {name} is out of date: BLESS=1 cargo test documents");
+    }
+}
+
+#[test]
+fn the_tables_are_current() {
+    is_current("README.md", "settings", &config::markdown_table());
+    let mut events = "| Event | Meaning | Fields |\n|---|---|---|\n".to_owned();
+    for name in EventName::ALL {
+        let fields = name.fields().join("`, `");
+        events += &format!("| `{}` | {} | `{fields}` |\n", name.as_str(), name.meaning());
+    }
+    is_current("docs/events.md", "events", &events);
+}
+
+#[test]
+fn the_configuration_of_the_readme_is_one() {
+    let readme = fs::read_to_string(file("README.md")).unwrap();
+    let (_, block) = readme.split_once("```toml\n").unwrap();
+    let (toml, _) = block.split_once("```").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("entrada.toml");
+    fs::write(&path, toml).unwrap();
+    let secret = ("ENTRADA_UPSTREAM__CLIENT_SECRET".into(), "secret".into());
+    if let Err(problems) = config::load(Some(&path), [secret]) {
+        panic!("{problems}");
+    }
+}
+
+#[test]
+fn every_metric_is_described() {
+    let described = fs::read_to_string(file("docs/events.md")).unwrap();
+    let mut recorded = BTreeSet::new();
+    for source in ["src/adapters/measured.rs", "src/app/observe.rs", "src/gateway/forward.rs"] {
+        let text = fs::read_to_string(file(source)).unwrap();
+        let names = text.split('"').skip(1).step_by(2).filter(|name| name.starts_with("entrada_"));
+        recorded.extend(names.map(str::to_owned));
+    }
+    let rows = described.lines().filter_map(|line| line.strip_prefix("| `entrada_"));
+    let rows: BTreeSet<String> =
+        rows.map(|row| format!("entrada_{}", row.split('`').next().unwrap_or_default())).collect();
+    assert_eq!(rows, recorded);
+}
+
+/// The fields of each event in a log, together.
+fn written(log: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut events: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in log.lines().filter_map(|line| line.split_once(" audit: event=\"").map(|(_, line)| line)) {
+        let (event, fields) = line.split_once('"').unwrap();
+        let outside = fields.split('"').step_by(2).collect::<String>();
+        let names = outside.split(' ').filter_map(|field| field.split_once('=').map(|(name, _)| name));
+        events.entry(event.to_owned()).or_default().extend(names.map(str::to_owned));
+    }
+    events
+}
+
+#[tokio::test]
+async fn every_event_carries_the_fields_of_its_row_and_no_others() {
+    let course = Arc::new(Course::default());
+    let there = Arc::clone(&course);
+    let decorate = move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _;
+    let entrada = Entrada::with(Setup { decorate: Box::new(decorate), ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    browser.decide(&entrada, &page, "deny").await;
+
+    let code = client.code(&entrada).await;
+    let first = Tokens::of(&client.redeem(&entrada, &code).await);
+    let second = Tokens::of(&client.refresh(&entrada, &first.refresh).await);
+    client.refresh(&entrada, &first.refresh).await;
+    client.refresh(&entrada, &second.refresh).await;
+    client.refresh(&entrada, &first.refresh).await;
+
+    let code = client.code(&entrada).await;
+    client.redeem(&entrada, &code).await;
+    entrada.advance(11);
+    client.redeem(&entrada, &code).await;
+
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(301);
+    entrada.script.token_endpoint_says(Reply::error(
+        "invalid_grant",
+        700_082,
+        "The refresh token has expired.",
+    ));
+    client.refresh(&entrada, &tokens.refresh).await;
+    entrada.script.honest();
+
+    entrada.auth.list_grants(&Selection::All).await.unwrap();
+
+    course.away(true);
+    client.refresh(&entrada, &tokens.refresh).await;
+
+    let written = written(&entrada.log.text());
+    for name in EventName::ALL {
+        let mut row: BTreeSet<String> = name.fields().iter().map(|&field| field.to_owned()).collect();
+        if name == EventName::StoreAway {
+            // Only where the record of a client, and nothing else, could not be written.
+            row.remove("client");
+        }
+        assert_eq!(written.get(name.as_str()), Some(&row), "{}", name.as_str());
+    }
+}
