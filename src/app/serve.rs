@@ -58,10 +58,11 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tracing::info!(address = ?listener.local_addr().ok(), issuer = config.public_url, "listening");
+        tracing::info!(address = %address(&listener)?, issuer = config.public_url, "listening");
         tasks.spawn(accept(listener, public.clone(), stopped.clone()));
     }
     if let Some((listener, handle)) = metrics {
+        tracing::info!(address = %address(&listener)?, "serving metrics");
         tasks.spawn(accept(listener, metrics_router(handle), stopped.clone()));
     }
     tasks.spawn(admin::accept(admin, auth, stopped.clone()));
@@ -107,6 +108,11 @@ async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure
             "{setting}: cannot listen on {address}: {error}. Stop what listens there, or choose another port."
         ))
     })
+}
+
+/// Where it listens in fact: the setting may leave the port to the system.
+fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| Failure::Running(format!("A listener has no address: {error}.")))
 }
 
 async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
