@@ -55,6 +55,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);
 
+    let told_to_end = end_signal()?;
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -67,7 +68,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     }
     tasks.spawn(admin::accept(admin, auth, stopped.clone()));
     tasks.spawn(sweep(store, stopped));
-    wait_for_signal().await?;
+    told_to_end.await;
     tracing::info!("stopping");
     let _ = word.send(true);
     while tasks.join_next().await.is_some() {}
@@ -129,15 +130,18 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
+/// SIGINT or SIGTERM. Either is caught from the call on, before the future is awaited: whoever has read
+/// that the program listens may end it at once, and it ends in order.
+fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
