@@ -1,11 +1,17 @@
 //! `entrada serve`: listen, answer, sweep, and end in order.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use axum::routing::get;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
@@ -18,6 +24,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -60,11 +67,11 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = %address(&listener)?, issuer = config.public_url, "listening");
-        tasks.spawn(accept(listener, public.clone(), stopped.clone()));
+        tasks.spawn(accept(listener, public.clone(), HEADER_TIMEOUT, stopped.clone()));
     }
     if let Some((listener, handle)) = metrics {
         tracing::info!(address = %address(&listener)?, "serving metrics");
-        tasks.spawn(accept(listener, metrics_router(handle), stopped.clone()));
+        tasks.spawn(accept(listener, metrics_router(handle), HEADER_TIMEOUT, stopped.clone()));
     }
     tasks.spawn(admin::accept(admin, auth, stopped.clone()));
     tasks.spawn(sweep(store, stopped));
@@ -75,10 +82,16 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Answers connections until told to stop, then lets open requests end.
-pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+/// Answers connections until told to stop, then lets open requests end. Closes those on which no request
+/// header comes in time.
+pub async fn accept(
+    listener: TcpListener,
+    router: Router,
+    header_timeout: Duration,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
     let open = GracefulShutdown::new();
     loop {
@@ -93,14 +106,35 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let asked = Arc::new(Notify::new());
+        let service = announced(router.clone(), Arc::clone(&asked));
         let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = open.watch(connection);
         tokio::spawn(async move {
-            let _ = connection.await;
+            tokio::pin!(connection);
+            // hyper's own timeout begins only when it knows which HTTP is spoken, and HTTP/2 has none.
+            let in_time = tokio::select! {
+                _ = &mut connection => return,
+                asked = tokio::time::timeout(header_timeout, asked.notified()) => asked.is_ok(),
+            };
+            if in_time {
+                let _ = connection.await;
+            }
         });
     }
     let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
+}
+
+/// The router as hyper asks it, which tells of each request before it is answered.
+fn announced(
+    router: Router,
+    asked: Arc<Notify>,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static> {
+    let router = TowerToHyperService::new(router);
+    service_fn(move |request| {
+        asked.notify_one();
+        router.call(request)
+    })
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
