@@ -84,7 +84,7 @@ impl EventName {
             Self::CodeReplayed => (
                 "code.replayed",
                 "A redeemed code came again with full proof, too late for a retry; the grant was revoked.",
-                &["client", "grant", "subject"],
+                &["client", "grant", "subject", "resource", "scope"],
             ),
             Self::TokenRefreshed => (
                 "token.refreshed",
@@ -99,12 +99,12 @@ impl EventName {
             Self::TokenReplayed => (
                 "token.replayed",
                 "A refresh token came again after the grace; the grant was revoked.",
-                &["client", "grant", "subject", "n"],
+                &["client", "grant", "subject", "resource", "scope", "n"],
             ),
             Self::GrantRevoked => (
                 "grant.revoked",
                 "A grant ended; the reason says why.",
-                &["client", "grant", "subject", "reason"],
+                &["client", "grant", "subject", "resource", "scope", "reason"],
             ),
             Self::RequestRefused => (
                 "request.refused",
@@ -121,9 +121,11 @@ impl EventName {
                 "An operator gave a command over the administration socket; `n` grants were concerned.",
                 &["operation", "n"],
             ),
-            Self::StoreAway => {
-                ("store.away", "The store did not answer; nothing was spent.", &["operation", "reason"])
-            }
+            Self::StoreAway => (
+                "store.away",
+                "The store did not answer; nothing was spent.",
+                &["client", "operation", "reason"],
+            ),
         }
     }
 }
