@@ -122,6 +122,8 @@ pub async fn accept(
             }
         });
     }
+    // What connects from here on is refused at once, and can go to another replica.
+    drop(listener);
     let _ = tokio::time::timeout(DRAIN, open.shutdown()).await;
 }
 
