@@ -156,7 +156,10 @@ impl SigningKey {
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, BadKey> {
         let payload = serde_json::to_vec(claims).map_err(|_| BadKey)?;
         let message = format!("{}.{}", self.header, encode(payload));
-        #[expect(clippy::disallowed_methods, reason = "a signature with chosen randomness gives the key away")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a signature with chosen randomness gives the key away"
+        )]
         let random = SystemRandom::new();
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
