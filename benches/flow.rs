@@ -106,7 +106,7 @@ impl IdentityProvider for Obliging {
             name: Some("Ada".to_owned()),
             preferred_username: Some("ada@example.com".to_owned()),
             roles: Vec::new(),
-            groups: Vec::new(),
+            groups: Some(Vec::new()),
             auth_time: None,
         };
         // About as long as Entra's.
@@ -114,7 +114,7 @@ impl IdentityProvider for Obliging {
     }
 
     async fn refresh(&self, _: &SecretString, _: Timestamp) -> Result<Refreshed, UpstreamError> {
-        Ok(Refreshed { person: None, refresh_token: None })
+        Ok(Refreshed { person: Ok(None), refresh_token: None })
     }
 }
 
@@ -163,7 +163,8 @@ impl Bench {
         let Ok(Decided::Approved { state, login, .. }) = self.auth.consent(form).await else {
             unreachable!()
         };
-        let held = Held { browser: Some(COOKIE), approved: Some(&login.to_text()) };
+        let held =
+            Held { browser: Some(COOKIE), approved: Some(&login.to_text()), ended: EndedLogins::default() };
         let answer = parameters(&[("code", "upstream"), ("state", &state)]);
         let back = Url::parse(&self.auth.callback(&answer, held).await.unwrap()).unwrap();
         let (_, code) = back.query_pairs().find(|(name, _)| name == "code").unwrap();

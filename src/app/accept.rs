@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use crate::app::stop;
 
 /// Who connects and has not sent a whole request header until then is not going to.
-const FIRST_REQUEST: Duration = Duration::from_secs(15);
+pub const FIRST_REQUEST: Duration = Duration::from_secs(15);
 /// A header has to be complete by then. It bounds the pause between two requests of a connection as
 /// well, and has to be longer than a proxy in front of us keeps idle connections.
 const HEADER: Duration = Duration::from_secs(90);
@@ -33,8 +33,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes. Room for the cookies of four approved logins in HTTP/2, whose default is 16 KiB.
 const HEADER_LIST: u32 = 64 * 1024;
 
-/// Answers connections until told to stop, then lets open requests end.
-pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+/// Answers connections until told to stop, then lets open requests end. Closes those on which no request
+/// comes within `first_request`.
+pub async fn accept(
+    listener: TcpListener,
+    router: Router,
+    first_request: Duration,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
     server
@@ -64,7 +70,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
         tokio::spawn(async move {
             let mut connection = pin!(connection);
             // The server itself waits without limit for the bytes that tell HTTP/1 from HTTP/2.
-            let ended = tokio::time::timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok();
+            let ended = tokio::time::timeout(first_request, connection.as_mut()).await.is_ok();
             if !ended && asked.load(Ordering::Relaxed) {
                 let _ = connection.await;
             }

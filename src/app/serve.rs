@@ -15,6 +15,7 @@ use tokio::signal::unix::signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::app::accept::FIRST_REQUEST;
 use crate::app::accept::accept;
 use crate::app::admin;
 use crate::app::exit::Failure;
@@ -52,12 +53,12 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = %address(&listener)?, issuer = config.public_url, "listening");
-        tasks.spawn(accept(listener, public.clone(), stopped.clone()));
+        tasks.spawn(accept(listener, public.clone(), FIRST_REQUEST, stopped.clone()));
     }
     if let Some((listener, handle)) = metrics {
         tracing::info!(address = %address(&listener)?, "serving metrics");
         tasks.spawn(upkeep(handle.clone(), stopped.clone()));
-        tasks.spawn(accept(listener, metrics_router(handle), stopped.clone()));
+        tasks.spawn(accept(listener, metrics_router(handle), FIRST_REQUEST, stopped.clone()));
     }
     tasks.spawn(admin::accept(admin, auth, stopped.clone()));
     tasks.spawn(sweep(store, stopped));

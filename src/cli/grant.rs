@@ -60,10 +60,9 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             let one = matches!(selection, Selection::Grant(_));
             let ended = admin::ask(&config.data_dir, &admin::Command::RevokeGrants(selection)).await?;
             print(&ended);
-            if one && ended.grants.is_empty() {
+            if one && ended.selected == 0 {
                 return Err(Failure::Running(
-                    "There is no grant of that name that is alive. `entrada grant list` shows them."
-                        .to_owned(),
+                    "There is no grant of that name. `entrada grant list` shows them.".to_owned(),
                 ));
             }
             println!("{} ended.", ended.grants.len());
@@ -101,5 +100,10 @@ fn utc(seconds: i64) -> String {
 
 /// Names are the client's own words: nothing in them may steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// What turns the direction of the text around it (Unicode's `Bidi_Control`), or has no width.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

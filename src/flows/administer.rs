@@ -56,8 +56,10 @@ pub struct StoreAway;
 /// The grants that a selection found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// What is known of each.
+    /// What is known of each that was listed or ended.
     pub grants: Vec<GrantSummary>,
+    /// How many the selection names, alive or not.
+    pub selected: usize,
     /// How many more there are that no key of this server opens.
     pub unreadable: usize,
 }
@@ -116,7 +118,10 @@ impl AuthServer {
         let mut grants = Vec::new();
         for document in stored.into_iter().map(|stored| stored.document).filter(|d| wanted(&d.key.id)) {
             match Grant::from_document(self.keys(), document) {
-                Ok(grant) => grants.push(grant),
+                Ok(grant) => {
+                    found.selected += 1;
+                    grants.push(grant);
+                }
                 Err(_) => found.unreadable += 1,
             }
         }

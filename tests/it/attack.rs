@@ -1,17 +1,15 @@
 //! Attacks. Each test states what should hold, and fails where it does not.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::Request;
+use entrada::app::accept::FIRST_REQUEST;
 use entrada::app::accept::accept;
 use entrada::domain::document::Document;
 use entrada::domain::document::DocumentKey;
@@ -72,7 +70,7 @@ impl Store for LateStore {
         }
         if key.partition == "meta" && self.1.hold_meta.load(Ordering::SeqCst) {
             self.1.reads.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            others_run().await;
         }
         found
     }
@@ -100,7 +98,16 @@ impl Store for LateStore {
     }
 }
 
-fn late() -> (Arc<Late>, Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>) {
+/// Lets everything else that is ready go as far as it can, as a slow answer would.
+async fn others_run() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+type Decorate = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+
+fn late() -> (Arc<Late>, Decorate) {
     let late = Arc::new(Late::default());
     let there = Arc::clone(&late);
     (late, Box::new(move |store| Arc::new(LateStore(store, Arc::clone(&there))) as _))
@@ -122,61 +129,22 @@ fn call(token: &str, method: &str, target: &str) -> Request<Body> {
         .unwrap()
 }
 
-fn words(count: usize) -> String {
-    let letters: Vec<char> = ('!'..='~').filter(|c| !"\"\\".contains(*c)).collect();
-    let n = letters.len();
-    (0..count)
-        .map(|i| [letters[i % n], letters[i / n % n], letters[i / n / n]].iter().collect::<String>())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// A: unauthenticated, one request of 64 KiB.
+/// 64 KiB of words that are all different: reduced to what exists, at a cost that grows with their number.
 #[tokio::test]
-async fn a_registration_costs_no_more_than_its_size() {
+async fn a_scope_of_64_kib_is_reduced_to_what_exists() {
     let entrada = Entrada::start().await;
-    let mut took = Vec::new();
-    for count in [4_000, 16_000] {
-        let body = json!({ "redirect_uris": ["https://claude.ai/cb"], "scope": words(count) });
-        assert!(body.to_string().len() <= 64 * 1024 + 100, "{}", body.to_string().len());
-        let began = Instant::now();
-        assert_eq!(entrada.post_json("/register", &body).await.status, 201);
-        took.push(began.elapsed());
-    }
-    println!("register: {took:?}");
-    assert!(took[1] < took[0] * 8, "4 times the scopes, {:?} -> {:?}: quadratic", took[0], took[1]);
-}
-
-/// Time stands still but for timers: whatever waits without a limit waits for ever.
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_asks_nothing_is_closed_and_one_that_asks_is_not() {
-    let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(accept(listener, router, stopped));
-    for said in ["", "PRI * HTTP/2.0\r\n", "GET /"] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(said.as_bytes()).await.unwrap();
-        let mut out = [0; 64];
-        let ended = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut out)).await;
-        assert!(ended.is_ok(), "still open after {said:?}");
-    }
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    for _ in 0..2 {
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-        let mut out = [0; 512];
-        let read = stream.read(&mut out).await.unwrap();
-        assert!(String::from_utf8_lossy(&out[..read]).starts_with("HTTP/1.1 200"));
-        tokio::time::advance(Duration::from_secs(30)).await;
-    }
+    let words: Vec<String> = (0..12_000).map(|n| format!("{n:03x}")).collect();
+    let scope = format!("{} mcp.write", words.join(" "));
+    let body = json!({ "redirect_uris": ["https://claude.ai/cb"], "scope": scope });
+    let answer = entrada.post_json("/register", &body).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["scope"]), (201, &json!("mcp.write")));
 }
 
 async fn revoke(entrada: &Entrada, client: &Client, token: &str) -> Answer {
     entrada.post_form("/revoke", &[("client_id", &client.id), ("token", token)]).await
 }
 
-/// C: the gateway's look at the grant is answered late, after a revocation on the same replica.
+/// the gateway's look at the grant is answered late, after a revocation on the same replica.
 #[tokio::test]
 async fn a_late_answer_of_the_store_does_not_bring_a_revoked_grant_back() {
     let (entrada, _upstream, late) = behind_gateway().await;
@@ -199,7 +167,7 @@ async fn a_late_answer_of_the_store_does_not_bring_a_revoked_grant_back() {
     );
 }
 
-/// C2: the same by a refresh whose acknowledgement is late.
+/// the same by a refresh whose acknowledgement is late.
 #[tokio::test]
 async fn a_late_acknowledgement_does_not_bring_a_revoked_grant_back() {
     let (entrada, _upstream, late) = behind_gateway().await;
@@ -216,7 +184,7 @@ async fn a_late_acknowledgement_does_not_bring_a_revoked_grant_back() {
     assert_eq!(entrada.send(call(&tokens.access, "POST", "/mcp")).await.status, 401);
 }
 
-/// I: the client hangs up while its revocation is being written.
+/// the client hangs up while its revocation is being written.
 #[tokio::test]
 async fn a_revocation_whose_client_hung_up_is_whole() {
     let (entrada, _upstream, late) = behind_gateway().await;
@@ -229,7 +197,7 @@ async fn a_revocation_whose_client_hung_up_is_whole() {
     call_it.abort();
     let _ = call_it.await;
     late.go.notify_one();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    others_run().await;
     let alive = entrada.send(call(&tokens.access, "POST", "/mcp")).await.status;
     let audited = entrada.events.count(EventName::GrantRevoked);
     assert_eq!(
@@ -239,7 +207,7 @@ async fn a_revocation_whose_client_hung_up_is_whole() {
     );
 }
 
-/// D: path parameters of servlet containers; methods.
+/// path parameters of servlet containers; methods.
 #[tokio::test]
 async fn nobody_gets_above_the_upstreams_path() {
     let (entrada, upstream, _late) = behind_gateway().await;
@@ -273,7 +241,7 @@ async fn only_the_methods_of_mcp_go_up() {
     assert!(through.is_empty(), "{through:?}");
 }
 
-/// E: a cookie of another application on a parent domain.
+/// a cookie of another application on a parent domain.
 #[tokio::test]
 async fn a_foreign_cookie_beyond_ascii_locks_nobody_out() {
     let entrada = Entrada::start().await;
@@ -288,7 +256,7 @@ async fn a_foreign_cookie_beyond_ascii_locks_nobody_out() {
     assert_eq!(entrada.send(request).await.status, 303);
 }
 
-/// F: ten thousand other grants hide one from `grant revoke <sid>`.
+/// ten thousand other grants hide one from `grant revoke <sid>`.
 #[tokio::test]
 async fn an_operator_can_end_any_grant_by_its_sid() {
     let entrada = Entrada::start().await;
@@ -311,7 +279,7 @@ async fn an_operator_can_end_any_grant_by_its_sid() {
     assert_eq!(ended.grants.len(), 1, "\"0 ended.\", says the command, and the thief goes on");
 }
 
-/// G: one login, two people.
+/// one login, two people.
 #[tokio::test]
 async fn one_login_never_makes_two_grants_with_one_sid() {
     let entrada = Entrada::start().await;
@@ -336,7 +304,7 @@ async fn one_login_never_makes_two_grants_with_one_sid() {
     assert!(sids.len() < 2 || sids[0].0 != sids[1].0, "two people, one sid: {sids:?}");
 }
 
-/// H: probes are open to everybody.
+/// probes are open to everybody.
 #[tokio::test]
 async fn probes_cost_the_store_one_read_at_a_time() {
     let (entrada, _upstream, late) = behind_gateway().await;
@@ -345,7 +313,7 @@ async fn probes_cost_the_store_one_read_at_a_time() {
     assert_eq!(late.reads.load(Ordering::SeqCst), 1);
 }
 
-/// L: what the user said last.
+/// what the user said last.
 #[tokio::test]
 async fn declining_after_approving_ends_the_login() {
     let entrada = Entrada::start().await;
@@ -360,7 +328,7 @@ async fn declining_after_approving_ends_the_login() {
     assert!(!back.header("location").contains("code="), "the client got a code after the user declined");
 }
 
-/// N: a provider that rotates, and a store that fails between its answer and the swap.
+/// a provider that rotates, and a store that fails between its answer and the swap.
 #[tokio::test]
 async fn what_is_said_not_to_be_spent_is_not() {
     let (late, decorate) = late();
@@ -373,7 +341,7 @@ async fn what_is_said_not_to_be_spent_is_not() {
     Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
 }
 
-/// M: an expired access token from a log.
+/// an expired access token from a log.
 #[tokio::test]
 async fn an_expired_access_token_is_no_logout_button() {
     let entrada = Entrada::start().await;
@@ -385,7 +353,7 @@ async fn an_expired_access_token_is_no_logout_button() {
     assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 200);
 }
 
-/// K: what an upstream says about caches.
+/// what an upstream says about caches.
 #[tokio::test]
 async fn an_authenticated_answer_is_for_no_shared_cache() {
     let (entrada, upstream, _late) = behind_gateway().await;
@@ -396,7 +364,7 @@ async fn an_authenticated_answer_is_for_no_shared_cache() {
     assert!(!answer.header("cache-control").contains("public"), "{}", answer.header("cache-control"));
 }
 
-/// O: the redirect URI of a client may already carry our parameters.
+/// the redirect URI of a client may already carry our parameters.
 #[tokio::test]
 async fn a_code_is_the_only_one_in_its_redirect() {
     let entrada = Entrada::start().await;
@@ -454,53 +422,28 @@ async fn ambiguous_redirect_uris_are_refused() {
     assert!(taken.is_empty(), "{taken:?}");
 }
 
-#[allow(dead_code)]
-static UNUSED: Mutex<()> = Mutex::new(());
-
-/// K2: CONNECT over a real socket, to an upstream that agrees.
-#[tokio::test(flavor = "multi_thread")]
-async fn round2_connect_does_not_make_the_gateway_a_tunnel() {
-    let raw = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = url::Url::parse(&format!("http://{}/mcp", raw.local_addr().unwrap())).unwrap();
-    tokio::spawn(async move {
-        let (mut stream, _) = raw.accept().await.unwrap();
-        let mut seen = vec![0; 8192];
-        let n = stream.read(&mut seen).await.unwrap();
-        println!("upstream saw: {:?}", String::from_utf8_lossy(&seen[..n]).lines().next());
-        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let n = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut seen)).await;
-        println!("upstream then: {n:?}");
-    });
-    let resources = vec![resource(ISSUER, "/mcp", Some(url))];
-    let entrada = Entrada::with(Setup { resources, ..Setup::default() }).await;
+/// Over a real socket, to an upstream that would agree.
+#[tokio::test]
+async fn connect_does_not_make_the_gateway_a_tunnel() {
+    let (entrada, upstream, _late) = behind_gateway().await;
     let client = Client::register(&entrada).await;
     let tokens = client.tokens(&entrada).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(accept(listener, entrada.router.clone(), stopped));
+    tokio::spawn(accept(listener, entrada.router.clone(), FIRST_REQUEST, stopped));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("CONNECT /mcp HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", tokens.access);
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut out = vec![0; 8192];
-    let n = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut out)).await;
-    println!(
-        "client got: {n:?} {:?}",
-        n.as_ref()
-            .ok()
-            .and_then(|n| n.as_ref().ok())
-            .map(|n| String::from_utf8_lossy(&out[..*n]).into_owned())
-    );
-    stream.write_all(b"TUNNELLED").await.ok();
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    let text = String::from_utf8_lossy(&out).into_owned();
-    assert!(!text.contains(" 200 "), "CONNECT went up");
+    let read = stream.read(&mut out).await.unwrap();
+    assert!(!String::from_utf8_lossy(&out[..read]).starts_with("HTTP/1.1 2"));
+    assert!(upstream.arrived().is_empty());
 }
 
-/// P: four approved logins, as large as they may be, and the way back from Entra, over HTTP/2.
+/// four approved logins, as large as they may be, and the way back from Entra, over HTTP/2.
 #[tokio::test(flavor = "multi_thread")]
-async fn round2_four_logins_fit_a_request_over_http2() {
+async fn four_logins_fit_a_request_over_http2() {
     let entrada = Entrada::start().await;
     let redirect = format!("https://claude.ai/cb?{}", "r".repeat(480));
     let client = Client::register_with(
@@ -516,15 +459,10 @@ async fn round2_four_logins_fit_a_request_over_http2() {
     }
     let cookies: Vec<String> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
     let cookie = cookies.join("; ");
-    println!(
-        "cookie header: {} bytes, each {:?}",
-        cookie.len(),
-        cookies.iter().map(String::len).collect::<Vec<_>>()
-    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(accept(listener, entrada.router.clone(), stopped));
+    tokio::spawn(accept(listener, entrada.router.clone(), FIRST_REQUEST, stopped));
     let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let mut seen = Vec::new();
     for code in [10, 1_500, 4_000] {
@@ -533,13 +471,12 @@ async fn round2_four_logins_fit_a_request_over_http2() {
             http.get(url).header("cookie", &cookie).header("user-agent", "u".repeat(120)).send().await;
         seen.push((code, answer.map(|a| a.status().as_u16()).map_err(|e| e.to_string())));
     }
-    println!("{seen:?}");
     assert!(seen.iter().all(|(_, status)| *status == Ok(403)), "{seen:?}");
 }
 
-/// Q: the store is slow to say that it is away; the last known state should hold for all at once.
+/// the store is slow to say that it is away; the last known state should hold for all at once.
 #[tokio::test]
-async fn round2_a_slow_store_does_not_queue_the_callers_of_a_grant() {
+async fn a_slow_store_does_not_queue_the_callers_of_a_grant() {
     struct Slow(Arc<dyn Store>, Arc<AtomicBool>, Arc<AtomicUsize>);
     #[async_trait]
     impl Store for Slow {
@@ -549,7 +486,7 @@ async fn round2_a_slow_store_does_not_queue_the_callers_of_a_grant() {
         async fn read(&self, key: &DocumentKey) -> Result<Option<Stored>, StoreError> {
             if self.1.load(Ordering::SeqCst) {
                 self.2.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                others_run().await;
                 return Err(StoreError::Away("slow".to_owned()));
             }
             self.0.read(key).await
@@ -579,9 +516,7 @@ async fn round2_a_slow_store_does_not_queue_the_callers_of_a_grant() {
     let tokens = client.tokens(&entrada).await;
     entrada.advance(31);
     away.store(true, Ordering::SeqCst);
-    let began = Instant::now();
     let answers = join_all((0..10).map(|_| entrada.send(call(&tokens.access, "POST", "/mcp")))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
-    println!("10 calls: {:?}, {} reads", began.elapsed(), asked.load(Ordering::SeqCst));
-    assert!(began.elapsed() < Duration::from_secs(1), "one after the other: {:?}", began.elapsed());
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "one asks, and all take the last known state");
 }

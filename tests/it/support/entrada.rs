@@ -367,7 +367,7 @@ async fn assemble(
 }
 
 /// The endpoint of a path, as the one that may issue a secret.
-fn endpoint(path: &str) -> &'static str {
+pub fn endpoint(path: &str) -> &'static str {
     let known = [path::AUTHORIZE, path::CONSENT, path::CALLBACK, path::TOKEN, path::REGISTER, path::REVOKE];
     known.into_iter().find(|known| *known == path).unwrap_or("elsewhere")
 }

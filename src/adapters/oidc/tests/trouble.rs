@@ -165,7 +165,9 @@ async fn a_key_that_cannot_be_looked_for_is_not_a_verdict() {
     world.idp.roll_key();
     world.play.answers(Endpoint::Keys, Reply::down());
     for _ in 0..2 {
-        assert!(is_away(&world.provider.refresh(&token, world.now()).await));
+        let refreshed = world.provider.refresh(&token, world.now()).await.unwrap();
+        assert!(is_away(&refreshed.person));
+        assert!(refreshed.refresh_token.is_some(), "what the provider has made of the token is kept");
     }
     assert_eq!(world.count(Endpoint::Keys), 2, "one look, whose failure holds for a minute");
     world.play.is_honest_again();
