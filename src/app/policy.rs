@@ -7,11 +7,8 @@ use crate::config::Idp;
 use crate::domain::policy::Lifetimes;
 use crate::domain::policy::Policy;
 use crate::domain::policy::UpstreamApp;
-use crate::domain::resource::Claim;
 use crate::domain::resource::Resource;
 use crate::domain::resource::Resources;
-use crate::domain::signing::SigningAlg;
-use crate::domain::trust::Trust;
 use crate::protocol::issuer::Issuer;
 
 /// The plain values that the flows decide by.
@@ -27,7 +24,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
         grace: tokens.grace,
         recheck: tokens.recheck,
     };
-    let trust = Trust { hosts: config.trust.hosts.clone(), open: config.trust.open };
+    let trust = config.trust.clone();
     let default = config.resources.iter().position(|resource| resource.default);
     let resources = Resources::new(config.resources.iter().map(resource).collect(), default);
     let tenant = match &config.upstream.idp {
@@ -38,22 +35,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     Ok(Policy { issuer, lifetimes, trust, resources, upstream })
 }
 
-/// `tokens.signing_alg`.
-#[must_use]
-pub fn signing_alg(config: &Config) -> SigningAlg {
-    match config.tokens.signing_alg {
-        config::SigningAlg::Rs256 => SigningAlg::RS256,
-        config::SigningAlg::Es256 => SigningAlg::ES256,
-    }
-}
-
 fn resource(resource: &config::Resource) -> Resource {
-    let claim = |claim: &config::Claim| match claim {
-        config::Claim::Name => Claim::Name,
-        config::Claim::PreferredUsername => Claim::PreferredUsername,
-        config::Claim::Roles => Claim::Roles,
-        config::Claim::Groups => Claim::Groups,
-    };
     Resource {
         path: resource.path.clone(),
         identifier: resource.identifier.clone(),
@@ -61,7 +43,7 @@ fn resource(resource: &config::Resource) -> Resource {
         name: resource.name.clone(),
         scopes: resource.scopes.clone(),
         default_scopes: resource.default_scopes.iter().map(String::as_str).collect(),
-        claims: resource.claims.iter().map(claim).collect(),
+        claims: resource.claims.clone(),
         access: resource.access,
     }
 }

@@ -21,7 +21,6 @@ use crate::adapters::system::SystemClock;
 use crate::adapters::system::SystemEntropy;
 use crate::app::exit::Failure;
 use crate::app::policy::policy;
-use crate::app::policy::signing_alg;
 use crate::config;
 use crate::config::Config;
 use crate::config::Idp;
@@ -51,8 +50,9 @@ pub async fn start(config: &Config) -> Result<Started, Failure> {
     let store = open_store(config, &clock)?;
     let root = RootKeyFile::new(config.data_dir.join("root.key"));
     let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.map_err(locked)?;
-    let signing =
-        signing_keys(store.as_ref(), &keys, entropy.as_ref(), signing_alg(config)).await.map_err(locked)?;
+    let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), config.tokens.signing_alg)
+        .await
+        .map_err(locked)?;
     let idp = identity_provider(config, &policy.issuer.at(path::CALLBACK), &clock)?;
     let ports = Ports { store: Arc::clone(&store), idp, clock, entropy, audit: Arc::new(TracingAudit) };
     Ok(Started { auth: AuthServer::new(ports, keys, signing, policy), store })

@@ -178,7 +178,7 @@ fn trust(values: &mut Values<'_>) -> Option<Trust> {
 
 fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
     let signing_alg =
-        values.one_of("tokens.signing_alg", &[("RS256", SigningAlg::Rs256), ("ES256", SigningAlg::Es256)]);
+        values.one_of("tokens.signing_alg", &[("RS256", SigningAlg::RS256), ("ES256", SigningAlg::ES256)]);
     let access = values.duration("tokens.access");
     let refresh_idle = values.duration("tokens.refresh_idle");
     let refresh_max = values.duration("tokens.refresh_max");

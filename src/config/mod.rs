@@ -22,6 +22,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::resource::Claim;
+use crate::domain::signing::SigningAlg;
+use crate::domain::trust::Trust;
+
 pub use load::load;
 pub use problems::Problem;
 pub use problems::Problems;
@@ -82,15 +86,6 @@ pub enum Store {
     Embedded,
 }
 
-/// Who may receive codes and publish client metadata, besides loopback and the known vendors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
-    /// Hosts as `Url::host_str` gives them.
-    pub hosts: Vec<String>,
-    /// Everybody.
-    pub open: bool,
-}
-
 /// How tokens are signed, and how long everything lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
@@ -106,13 +101,6 @@ pub struct Tokens {
     pub grace: Duration,
     /// Zero asks the identity provider at every refresh.
     pub recheck: Duration,
-}
-
-/// A JWS algorithm (RFC 7518 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SigningAlg {
-    Rs256,
-    Es256,
 }
 
 /// An MCP server.
@@ -133,15 +121,6 @@ pub struct Resource {
     /// One at least, all among `scopes`.
     pub default_scopes: Vec<String>,
     pub claims: Vec<Claim>,
-}
-
-/// A claim that an access token has only where the resource asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    Name,
-    PreferredUsername,
-    Roles,
-    Groups,
 }
 
 /// The form of log lines.

@@ -141,7 +141,7 @@ fn a_full_file_is_read_as_written() {
     let hosts = vec!["app.example.com".to_owned(), "192.0.2.7".to_owned()];
     assert_eq!(config.trust, Trust { hosts, open: true });
     let tokens = Tokens {
-        signing_alg: SigningAlg::Es256,
+        signing_alg: SigningAlg::ES256,
         access: DAY,
         refresh_idle: HOUR,
         refresh_max: 365 * DAY,
@@ -193,7 +193,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(config.store, Store::Embedded);
     assert_eq!(config.trust, Trust { hosts: Vec::new(), open: false });
     let tokens = Tokens {
-        signing_alg: SigningAlg::Rs256,
+        signing_alg: SigningAlg::RS256,
         access: HOUR,
         refresh_idle: 30 * DAY,
         refresh_max: 90 * DAY,

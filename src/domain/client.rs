@@ -17,6 +17,8 @@ use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
 use crate::domain::keys::Purpose;
 use crate::domain::keys::TAG_LEN;
+use crate::domain::policy::UpstreamApp;
+use crate::domain::time::Timestamp;
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::registration::ClientMetadata;
@@ -65,6 +67,19 @@ pub struct Client {
     pub auth_method: AuthMethod,
     /// What it said it would ask for; it limits nothing.
     pub scope: Scopes,
+}
+
+/// What the store remembers of a client that people have signed in with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRecord {
+    pub client_id: String,
+    pub client_name: String,
+    pub redirect_uri: RedirectUri,
+    pub auth_method: AuthMethod,
+    /// The application at the identity provider that this client's users sign in to.
+    pub upstream: UpstreamApp,
+    pub first_used_at: Timestamp,
+    pub last_used_at: Timestamp,
 }
 
 /// What lies in a client id. The order of the fields is the format.

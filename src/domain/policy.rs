@@ -6,7 +6,7 @@ use crate::domain::resource::Resources;
 use crate::domain::trust::Trust;
 use crate::protocol::issuer::Issuer;
 
-/// Every lifetime there is. Nothing else in the program counts time.
+/// The lifetimes that an operator sets. Those of access tokens lie with their resources.
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
     /// From /authorize to the callback.

@@ -22,7 +22,7 @@ pub const VENDOR_HOSTS: &[(&str, &str)] = &[
 ];
 
 /// The operator's part of the policy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Hosts beyond loopback and the vendors.
     pub hosts: Vec<String>,

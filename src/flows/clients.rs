@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use moka::sync::Cache;
-use serde::Deserialize;
-use serde::Serialize;
 
+use crate::domain::client::ClientRecord;
 use crate::domain::document::Document;
 use crate::domain::document::DocumentKey;
 use crate::domain::document::State;
@@ -17,13 +16,10 @@ use crate::domain::document::WriteId;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
-use crate::domain::policy::UpstreamApp;
 use crate::domain::seal::Sealed;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::ports::store::StoreError;
-use crate::protocol::client_auth::AuthMethod;
-use crate::protocol::redirect_uri::RedirectUri;
 
 const SCHEMA: u16 = 1;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,19 +31,6 @@ impl Default for SeenClients {
     fn default() -> Self {
         Self(Cache::builder().max_capacity(10_000).build())
     }
-}
-
-/// What the store knows of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientRecord {
-    pub client_id: String,
-    pub client_name: String,
-    pub redirect_uri: RedirectUri,
-    pub auth_method: AuthMethod,
-    /// The application at the identity provider that this client's users sign in to.
-    pub upstream: UpstreamApp,
-    pub first_used_at: Timestamp,
-    pub last_used_at: Timestamp,
 }
 
 impl AuthServer {

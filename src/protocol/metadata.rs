@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::protocol::issuer::Issuer;
 use crate::protocol::scope::Scopes;
 
-/// Where everything is. One table: the router, the metadata and the cookies are made from it.
+/// Where everything is. One table: the router and the metadata are made from it.
 pub mod path {
     /// RFC 6749 §3.1.
     pub const AUTHORIZE: &str = "/authorize";

@@ -103,7 +103,7 @@ async fn registering_twice_gives_one_client_and_secrets_are_never_shared() {
 }
 
 #[tokio::test]
-async fn a_client_survives_an_empty_store_and_another_replica() {
+async fn a_code_is_good_at_every_replica() {
     let entrada = Entrada::start().await;
     let client = Client::register(&entrada).await;
     let code = client.code(&entrada).await;

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use tokio::net::TcpSocket;
+use url::Url;
 
 struct Stand {
     entrada: Entrada,
@@ -171,10 +173,13 @@ async fn a_refusal_of_the_upstream_is_not_taken_for_a_login_problem() {
 
 #[tokio::test]
 async fn an_upstream_that_is_gone_is_a_bad_gateway() {
-    let Stand { entrada, upstream, tokens, .. } = stand().await;
-    drop(upstream);
-    // The server task ends at its next await.
-    tokio::task::yield_now().await;
+    // A port that is taken and on which nobody listens.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = Url::parse(&format!("http://{}/mcp", socket.local_addr().unwrap())).unwrap();
+    let resources = vec![resource(ISSUER, "/mcp", Some(url))];
+    let entrada = Entrada::with(Setup { resources, ..Setup::default() }).await;
+    let tokens = Client::register(&entrada).await.tokens(&entrada).await;
     let request = Request::post("/mcp").header("authorization", format!("Bearer {}", tokens.access));
     let answer = entrada.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, 502);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use entrada::domain::event::EventName;
+use entrada::flows::administer::Selection;
 use futures_util::future::join_all;
+use url::Url;
 
 use crate::support::browser::Browser;
 use crate::support::client::Client;
@@ -86,22 +88,47 @@ async fn of_32_refreshes_every_success_carries_one_successor_and_the_provider_is
     Tokens::of(&client.refresh(&entrada, successors.iter().next().unwrap()).await);
 }
 
-#[tokio::test]
-async fn of_32_replicas_that_refresh_at_once_every_success_carries_one_successor() {
+/// 32 replicas, each of which has read the grant before any of them writes.
+async fn replicas_that_refresh(guarded: bool) -> (Entrada, Vec<Tokens>) {
     let (entrada, course) = on_course().await;
     let client = Client::register(&entrada).await;
     let tokens = client.tokens(&entrada).await;
     entrada.advance(301);
     let routers = join_all((0..RACERS).map(|_| entrada.replica())).await;
+    if !guarded {
+        course.unguarded();
+    }
     course.gather(RACERS);
     let answers = race(&entrada, &routers, &client.refresh_form(&tokens.refresh)).await;
-    let winners = winners(&answers);
+    (entrada, winners(&answers))
+}
+
+#[tokio::test]
+async fn of_32_replicas_that_refresh_at_once_one_swaps_and_all_carry_its_successor() {
+    let (entrada, winners) = replicas_that_refresh(true).await;
     assert_eq!(winners.len(), RACERS);
     let successors: HashSet<&str> = winners.iter().map(|tokens| tokens.refresh.as_str()).collect();
     assert_eq!(successors.len(), 1);
     assert_eq!(entrada.events.count(EventName::TokenRefreshed), 1, "one swap won");
     // Nothing waits its turn across processes: this is what the single flight of one process spares.
     assert_eq!(entrada.upstream_refreshes(), RACERS);
+}
+
+#[tokio::test]
+async fn without_the_comparison_every_replica_would_swap() {
+    let (entrada, _) = replicas_that_refresh(false).await;
+    assert_eq!(entrada.events.count(EventName::TokenRefreshed), RACERS);
+}
+
+/// The callbacks of a login that its user approved twice.
+async fn approved_twice(entrada: &Entrada, client: &Client, browser: &mut Browser) -> Vec<Url> {
+    let page = browser.open(entrada, &client.authorize(&[])).await;
+    let mut callbacks = Vec::new();
+    for _ in 0..2 {
+        let approved = browser.decide(entrada, &page, "approve").await;
+        callbacks.push(browser.at_idp(entrada, &approved.location()).await);
+    }
+    callbacks
 }
 
 /// Two callbacks of one login, each with an answer of the identity provider of its own (the user
@@ -113,12 +140,7 @@ async fn two_callbacks(guarded: bool) -> (Entrada, Answer) {
     }
     let client = Client::register(&entrada).await;
     let mut browser = Browser::default();
-    let page = browser.open(&entrada, &client.authorize(&[])).await;
-    let mut callbacks = Vec::new();
-    for _ in 0..2 {
-        let approved = browser.decide(&entrada, &page, "approve").await;
-        callbacks.push(browser.at_idp(&entrada, &approved.location()).await);
-    }
+    let callbacks = approved_twice(&entrada, &client, &mut browser).await;
     let first = browser.open(&entrada, callbacks[0].as_str()).await;
     let code = code_of(&first.location());
     Tokens::of(&client.redeem(&entrada, &code).await);
@@ -141,24 +163,28 @@ async fn without_create_if_absent_a_second_callback_would_make_the_code_good_aga
     assert_eq!(again.status, 200);
 }
 
-#[tokio::test]
-async fn two_callbacks_at_once_lead_to_one_code() {
-    let (entrada, _course) = on_course().await;
+/// Two callbacks of one login that reach the store together.
+async fn callbacks_at_once() -> (Entrada, Client, Vec<String>) {
+    let (entrada, course) = on_course().await;
     let client = Client::register(&entrada).await;
     let mut browser = Browser::default();
-    let page = browser.open(&entrada, &client.authorize(&[])).await;
-    let mut callbacks = Vec::new();
-    for _ in 0..2 {
-        let approved = browser.decide(&entrada, &page, "approve").await;
-        callbacks.push(browser.at_idp(&entrada, &approved.location()).await);
-    }
+    let callbacks = approved_twice(&entrada, &client, &mut browser).await;
+    course.gather_creations(2);
     let codes = join_all(callbacks.iter().map(|callback| {
         let mut tab = browser.clone();
         let entrada = &entrada;
         async move { code_of(&tab.open(entrada, callback.as_str()).await.location()) }
-    }))
-    .await;
+    }));
+    let codes = codes.await;
+    (entrada, client, codes)
+}
+
+#[tokio::test]
+async fn two_callbacks_at_once_lead_to_one_grant_and_one_code() {
+    let (entrada, client, codes) = callbacks_at_once().await;
     assert_eq!(codes[0], codes[1]);
+    let found = entrada.auth.list_grants(&Selection::All).await.unwrap();
+    assert_eq!(found.grants.len(), 1);
     Tokens::of(&client.redeem(&entrada, &codes[0]).await);
     assert_eq!(client.redeem(&entrada, &codes[1]).await.error(), "invalid_grant");
 }

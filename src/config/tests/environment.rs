@@ -60,7 +60,7 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.trust, Trust { hosts: Vec::new(), open: false });
     let seconds = Duration::from_secs;
     let tokens = Tokens {
-        signing_alg: SigningAlg::Rs256,
+        signing_alg: SigningAlg::RS256,
         access: seconds(61),
         refresh_idle: 2 * HOUR,
         refresh_max: 3 * HOUR,

@@ -18,10 +18,15 @@ use tokio::sync::Barrier;
 #[derive(Default)]
 pub struct Course(Mutex<Plan>);
 
+/// Who waits for each other, and how many are still to come.
+type Gathering = Option<(Arc<Barrier>, usize)>;
+
 #[derive(Default)]
 struct Plan {
-    /// The next so many reads wait for each other.
-    readers: Option<(Arc<Barrier>, usize)>,
+    /// The next so many reads wait for each other, when they have read.
+    readers: Gathering,
+    /// The next so many creations wait for each other, before they write.
+    creators: Gathering,
     /// Versions are not compared, and what exists is overwritten: the guard that races are lost by is gone.
     unguarded: bool,
     away: bool,
@@ -33,6 +38,11 @@ impl Course {
     /// The next `count` reads of a grant are answered together, when the last of them has come.
     pub fn gather(&self, count: usize) {
         self.0.lock().unwrap().readers = Some((Arc::new(Barrier::new(count)), count));
+    }
+
+    /// The next `count` creations of a grant are tried together, when the last of them has come.
+    pub fn gather_creations(&self, count: usize) {
+        self.0.lock().unwrap().creators = Some((Arc::new(Barrier::new(count)), count));
     }
 
     /// Takes away the comparison.
@@ -58,13 +68,17 @@ impl Course {
         }
     }
 
-    fn gathering(&self) -> Option<Arc<Barrier>> {
-        let mut plan = self.0.lock().unwrap();
-        let (barrier, left) = plan.readers.take()?;
-        if left > 1 {
-            plan.readers = Some((Arc::clone(&barrier), left - 1));
-        }
-        Some(barrier)
+    /// Waits for the others, if there are any to wait for.
+    async fn wait(&self, gathering: fn(&mut Plan) -> &mut Gathering) {
+        let barrier = {
+            let mut plan = self.0.lock().unwrap();
+            let Some((barrier, left)) = gathering(&mut plan).take() else { return };
+            if left > 1 {
+                *gathering(&mut plan) = Some((Arc::clone(&barrier), left - 1));
+            }
+            barrier
+        };
+        barrier.wait().await;
     }
 }
 
@@ -83,6 +97,9 @@ impl Store for Raced {
     async fn create(&self, document: Document) -> Result<Version, StoreError> {
         self.course.arrive()?;
         self.course.0.lock().unwrap().writes += 1;
+        if is_grant(&document.key) {
+            self.course.wait(|plan| &mut plan.creators).await;
+        }
         let unguarded = self.course.0.lock().unwrap().unguarded;
         if unguarded && let Some(there) = self.store.read(&document.key).await? {
             return self.store.replace(document, &there.version).await;
@@ -94,10 +111,8 @@ impl Store for Raced {
         self.course.arrive()?;
         self.course.0.lock().unwrap().reads += 1;
         let found = self.store.read(key).await;
-        if is_grant(key)
-            && let Some(barrier) = self.course.gathering()
-        {
-            barrier.wait().await;
+        if is_grant(key) {
+            self.course.wait(|plan| &mut plan.readers).await;
         }
         found
     }

@@ -132,7 +132,7 @@ async fn a_refresh_without_an_id_token_is_enough_only_where_that_is_usual() {
         assert!(refreshed.refresh_token.is_none());
         match face {
             Face::Entra => {
-                assert!(matches!(refreshed.person, Err(UpstreamError::Invalid(_))), "{refreshed:?}")
+                assert!(matches!(refreshed.person, Err(UpstreamError::Invalid(_))), "{refreshed:?}");
             }
             Face::Oidc => assert_eq!(refreshed.person, Ok(None)),
         }
