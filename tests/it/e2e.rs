@@ -1,20 +1,11 @@
 //! End to end, over real sockets: rmcp's client, the real program, a provider like Entra, rmcp's server.
 
-use axum::body::Bytes;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entrada::demo::idp::Endpoint;
 use entrada::demo::idp::Person;
-use futures_util::stream;
-use http::Request;
-use http_body_util::BodyExt;
-use http_body_util::StreamBody;
-use hyper::body::Frame;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use crate::support::entrada::TENANT;
 use crate::support::entrada::parameter;
@@ -22,9 +13,9 @@ use crate::support::mcp;
 use crate::support::mcp::Authorizing;
 use crate::support::mcp::Held;
 use crate::support::mcp::REDIRECT_URI;
-use crate::support::program::PATIENCE;
 use crate::support::program::Site;
 use crate::support::tools::Arrived;
+use crate::support::upload::Upload;
 use crate::support::web_browser::WebBrowser;
 
 #[tokio::test]
@@ -187,26 +178,13 @@ async fn an_upload_reaches_the_server_while_it_is_being_sent() {
     let site = Site::new().await;
     let _program = site.start().await;
     let held = mcp::sign_in(&site, 0).await.held().await;
-    let (pieces, body) = mpsc::unbounded_channel::<&'static str>();
-    let body = stream::unfold(body, |mut body| async {
-        let piece = body.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(piece))), body))
-    });
-    let request = Request::post(format!("{}/upload", site.mcp_url()))
-        .header("authorization", format!("Bearer {}", held.access))
-        .header("cookie", "session=stolen")
-        .body(StreamBody::new(Box::pin(body)))
-        .unwrap();
-    let uploading = tokio::spawn(Client::builder(TokioExecutor::new()).build_http().request(request));
-    pieces.send("first").unwrap();
-    assert_eq!(site.tools.piece().await, "first");
-    assert!(!uploading.is_finished());
-    pieces.send("second").unwrap();
-    assert_eq!(site.tools.piece().await, "second");
-    drop(pieces);
-    let answer = tokio::time::timeout(PATIENCE, uploading).await.unwrap().unwrap().unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "2 pieces");
+    let upload = Upload::begin(&site, &held.access);
+    for piece in ["first", "second"] {
+        upload.send(piece);
+        assert_eq!(site.tools.piece().await, piece);
+        assert!(!upload.is_answered());
+    }
+    assert_eq!(upload.end().await, (200, "2 pieces".to_owned()));
     nothing_of_the_client_arrived(&site.tools.arrived(), &[&held]);
 }
 

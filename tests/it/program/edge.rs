@@ -1,14 +1,14 @@
 //! The HTTP edge, byte for byte, through the real listener.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::body::Bytes;
 use axum::routing::get;
 use entrada::app::accept::accept;
-use futures_util::stream;
 use http::Request;
 use http::Version;
 use http_body_util::BodyExt;
@@ -20,12 +20,12 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::sync::watch;
 
 use crate::support::mcp;
 use crate::support::program::PATIENCE;
 use crate::support::program::Site;
+use crate::support::upload::pieces;
 
 /// Sends bytes, and returns what comes until the other side closes.
 async fn exchange(address: SocketAddr, sent: &[u8]) -> String {
@@ -141,13 +141,8 @@ async fn two_authorization_headers_are_refused_at_the_gateway() {
 async fn a_connection_without_a_request_is_closed_and_an_open_answer_is_not() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (pieces, body) = mpsc::unbounded_channel::<&'static str>();
-    let body = stream::unfold(body, |mut body| async {
-        let piece = body.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), body))
-    });
-    let body = std::sync::Mutex::new(Some(Body::from_stream(body)));
-    let body = std::sync::Arc::new(body);
+    let (pieces, body) = pieces();
+    let body = Arc::new(Mutex::new(Some(body)));
     let router = Router::new().route("/", get(move || async move { body.lock().unwrap().take().unwrap() }));
     let (_stop, stopped) = watch::channel(false);
     tokio::spawn(accept(listener, router, Duration::from_millis(100), stopped));
@@ -177,7 +172,7 @@ async fn a_connection_without_a_request_is_closed_and_an_open_answer_is_not() {
 }
 
 #[tokio::test]
-async fn an_answer_over_http_2_streams_too() {
+async fn a_client_with_http_2_reaches_a_server_through_the_gateway() {
     let site = Site::new().await;
     let program = site.start().await;
     let held = mcp::sign_in(&site, 0).await.held().await;

@@ -1,17 +1,8 @@
 //! What outlives the process: registrations, sessions, tokens. And how it ends.
 
-use axum::body::Bytes;
 use entrada::demo::idp::Person;
-use futures_util::stream;
-use http::Request;
-use http_body_util::BodyExt;
-use http_body_util::StreamBody;
-use hyper::body::Frame;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 
 use crate::support::entrada::TENANT;
 use crate::support::mcp;
@@ -19,6 +10,7 @@ use crate::support::mcp::Authorizing;
 use crate::support::mcp::request;
 use crate::support::program::PATIENCE;
 use crate::support::program::Site;
+use crate::support::upload::Upload;
 
 #[tokio::test]
 async fn after_a_restart_everything_goes_on() {
@@ -59,17 +51,8 @@ async fn it_lets_open_requests_end_and_then_ends_with_0() {
     let program = site.start().await;
     let held = mcp::sign_in(&site, 0).await.held().await;
     let mut silent = TcpStream::connect(program.address).await.unwrap();
-    let (pieces, body) = mpsc::unbounded_channel::<&'static str>();
-    let body = stream::unfold(body, |mut body| async {
-        let piece = body.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(piece))), body))
-    });
-    let request = Request::post(format!("{}/upload", site.mcp_url()))
-        .header("authorization", format!("Bearer {}", held.access))
-        .body(StreamBody::new(Box::pin(body)))
-        .unwrap();
-    let uploading = tokio::spawn(Client::builder(TokioExecutor::new()).build_http().request(request));
-    pieces.send("first").unwrap();
+    let upload = Upload::begin(&site, &held.access);
+    upload.send("first");
     assert_eq!(site.tools.piece().await, "first");
 
     program.terminate();
@@ -77,11 +60,8 @@ async fn it_lets_open_requests_end_and_then_ends_with_0() {
     let closed = tokio::time::timeout(PATIENCE, silent.read(&mut [0; 1])).await.unwrap();
     assert!(matches!(closed, Ok(0) | Err(_)), "nobody waits for a connection that asks nothing");
     assert!(TcpStream::connect(program.address).await.is_err(), "it listens no more");
-    pieces.send("last").unwrap();
-    drop(pieces);
-    let answer = tokio::time::timeout(PATIENCE, uploading).await.unwrap().unwrap().unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "2 pieces");
+    upload.send("last");
+    assert_eq!(upload.end().await, (200, "2 pieces".to_owned()));
     let ended = program.ended().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }

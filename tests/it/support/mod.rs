@@ -10,6 +10,7 @@ pub mod program;
 pub mod race;
 pub mod script;
 pub mod tools;
+pub mod upload;
 pub mod upstream;
 pub mod vigil;
 pub mod web_browser;
