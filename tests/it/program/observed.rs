@@ -112,6 +112,17 @@ async fn log_lines_are_json_with_a_request_id_and_the_events_of_the_table() {
     assert_eq!(of_refused[0]["reason"], "token_revoked");
 }
 
+#[tokio::test]
+async fn who_looks_for_a_fault_at_the_finest_level_still_sees_no_secret() {
+    let site = Site::new().await;
+    let program = site.start_in(&[("RUST_LOG", "trace")], &site.settings()).await;
+    let client = mcp::sign_in(&site, 0).await;
+    client.connect().await.call("whoami").await.unwrap();
+    client.refresh().await.unwrap();
+    program.logged("event", "token.refreshed").await;
+    assert!(program.log().iter().any(|line| line["level"] == "TRACE"));
+}
+
 /// 16 random bytes in base64url.
 fn random_id(text: &str) -> bool {
     text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -149,7 +149,12 @@ listen = "127.0.0.1:0"
     }
 
     pub async fn start_with(&self, settings: &str) -> Program {
-        let mut program = self.spawn(&["serve", "--config", self.write(settings).to_str().unwrap()], &[]);
+        self.start_in(&[], settings).await
+    }
+
+    pub async fn start_in(&self, environment: &[(&str, &str)], settings: &str) -> Program {
+        let file = self.write(settings);
+        let mut program = self.spawn(&["serve", "--config", file.to_str().unwrap()], environment);
         let listening = program.logged("message", "listening").await;
         program.address = listening["address"].as_str().unwrap().parse().unwrap();
         self.front.leads_to(program.address);
