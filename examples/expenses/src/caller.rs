@@ -38,6 +38,7 @@ pub struct Claims {
     /// The person's object id in Microsoft Entra ID.
     pub oid: String,
     /// The person's tenant. Absent for other identity providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tid: Option<String>,
     /// The MCP client that the person allowed to act.
     pub client_id: String,

@@ -17,11 +17,13 @@ EXPENSES_AUDIENCE  this server as the gateway calls it, exactly as in `upstream`
 EXPENSES_LISTEN    address and port [127.0.0.1:9000]
 EXPENSES_DATA      directory of the expenses [data/expenses]
 EXPENSES_JWKS_URL  where the issuer's keys are [the issuer's /.well-known/jwks.json]
-EXPENSES_HOSTS     `Host` values to answer, separated by commas [loopback and the audience's]";
+EXPENSES_HOSTS     `Host` values to answer, separated by commas [loopback and the audience's]
+RUST_LOG           what to log, to standard error [info,rmcp=warn]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let filter = variable("RUST_LOG").unwrap_or_else(|| "info,rmcp=warn".to_owned());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) => {

@@ -125,7 +125,6 @@ impl Tools {
 impl ServerHandler for Tools {}
 
 /// The cause is for the log.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn away(error: io::Error) -> String {
     tracing::error!(%error, "the ledger failed");
     "The ledger cannot be reached just now. Try again later.".to_owned()

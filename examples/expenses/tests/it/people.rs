@@ -157,3 +157,22 @@ async fn no_sub_leads_out_of_the_directory() {
         assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_read_is_said_in_words_and_left_as_it_is() {
+    let server = Server::start().await;
+    let client = server.client(ALICE).await;
+    client.add("travel", 100).await;
+    let file = std::fs::read_dir(server.data.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .unwrap();
+    std::fs::write(&file, "[{\"date\":").unwrap();
+    for (tool, arguments) in [("list_expenses", json!({})), ("add_expense", expense("travel", 100))] {
+        let said = client.call(tool, arguments).await.unwrap_err();
+        assert_eq!(said, "The ledger cannot be reached just now. Try again later.");
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "[{\"date\":");
+    server.client(BOB).await.add("meals", 100).await;
+}
