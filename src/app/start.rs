@@ -48,8 +48,13 @@ pub async fn start(config: &Config) -> Result<Started, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
     let store = open_store(config, &clock)?;
-    let root = RootKeyFile::new(config.data_dir.join("root.key"));
+    let key_file = config.data_dir.join("root.key");
+    let is_new = !key_file.exists();
+    let root = RootKeyFile::new(&key_file);
     let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.map_err(locked)?;
+    if is_new {
+        tracing::info!(file = %key_file.display(), "made the root key; keep a copy of it apart from the store's backups");
+    }
     let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), config.tokens.signing_alg)
         .await
         .map_err(locked)?;

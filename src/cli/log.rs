@@ -16,7 +16,7 @@ pub fn start(json: bool) {
         filter.add_directive(Directive::from_str("audit=info").expect("a constant directive parses"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     if json {
-        lines.json().flatten_event(true).init();
+        lines.json().flatten_event(true).with_span_list(false).init();
     } else {
         lines.with_ansi(stderr().is_terminal()).init();
     }

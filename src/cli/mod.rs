@@ -32,17 +32,17 @@ const EXIT_CODES: &str = "Exit codes: 0 ok · 1 failed while running · 2 usage 
 enum Command {
     /// Serve the authorization server and the gateway.
     Serve(Configuration),
-    /// Look at sign-ins that are remembered, and end them.
+    /// Look at sign-ins that are remembered, and end them. Asks the running server.
     #[command(subcommand)]
     Grant(grant::Command),
-    /// Print every setting with its environment variable, default and meaning.
+    /// Print every setting with its environment variable, default and meaning, as a Markdown table.
     Settings,
 }
 
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 struct Configuration {
-    /// The configuration file (TOML). Environment variables ENTRADA_… win over it, and can replace it.
+    /// The configuration file (TOML). Environment variables ENTRADA_… win over it, or stand in for it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -1,0 +1,9 @@
+//! Everything is proved over real sockets: rmcp's own client, and an issuer that serves its keys.
+
+mod input;
+mod keys;
+mod people;
+mod program;
+mod requests;
+mod support;
+mod tokens;
