@@ -54,8 +54,14 @@ fn socket(data_dir: &Path) -> PathBuf {
 /// that is gone.
 pub fn bind(data_dir: &Path) -> Result<UnixListener, Failure> {
     let path = socket(data_dir);
-    let failed = |error: io::Error| {
-        Failure::Running(format!("The administration socket {} cannot be made: {error}.", path.display()))
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::Usage(format!(
+            "data_dir: the path of the administration socket in it, {}, is too long for a Unix socket. Use a shorter one.",
+            path.display()
+        )),
+        _ => {
+            Failure::Running(format!("The administration socket {} cannot be made: {error}.", path.display()))
+        }
     };
     // Under another name until it is closed to others: the directory may be open to them.
     let draft = path.with_extension("sock.new");

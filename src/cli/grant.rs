@@ -1,5 +1,6 @@
 //! `entrada grant list` and `entrada grant revoke`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
@@ -17,7 +18,7 @@ pub enum Command {
     /// List grants: who signed in with which application, and until when that holds.
     List {
         #[command(flatten)]
-        configuration: Configuration,
+        server: Server,
         /// Only this person's: tid:oid, or oidc: and the provider's sub.
         #[arg(long, value_name = "SUBJECT")]
         user: Option<String>,
@@ -25,10 +26,26 @@ pub enum Command {
     /// End grants. Their tokens stop working, here at once, on other replicas within 30 seconds.
     Revoke {
         #[command(flatten)]
-        configuration: Configuration,
+        server: Server,
         #[command(flatten)]
         which: Which,
     },
+}
+
+/// Which running server is asked.
+#[derive(Debug, Args)]
+pub struct Server {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Its data directory, in place of a configuration: the socket in it is all that is needed.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Server {
+    fn data_dir(self) -> Result<PathBuf, Failure> {
+        self.data_dir.map_or_else(|| Ok(self.configuration.load()?.data_dir), Ok)
+    }
 }
 
 /// Which grants to end.
@@ -44,21 +61,19 @@ pub struct Which {
 
 pub async fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::List { configuration, user } => {
-            let config = configuration.load()?;
+        Command::List { server, user } => {
             let selection = user.map_or(Selection::All, Selection::User);
-            let found = admin::ask(&config.data_dir, &admin::Command::ListGrants(selection)).await?;
+            let found = admin::ask(&server.data_dir()?, &admin::Command::ListGrants(selection)).await?;
             print(&found);
         }
-        Command::Revoke { configuration, which } => {
-            let config = configuration.load()?;
+        Command::Revoke { server, which } => {
             let selection = match (which.grant, which.user) {
                 (Some(grant), _) => Selection::Grant(grant),
                 (None, Some(user)) => Selection::User(user),
                 (None, None) => return Err(Failure::Usage("Name a grant, or a --user.".to_owned())),
             };
             let one = matches!(selection, Selection::Grant(_));
-            let ended = admin::ask(&config.data_dir, &admin::Command::RevokeGrants(selection)).await?;
+            let ended = admin::ask(&server.data_dir()?, &admin::Command::RevokeGrants(selection)).await?;
             print(&ended);
             if one && ended.selected == 0 {
                 return Err(Failure::Running(

@@ -70,6 +70,17 @@ async fn a_name_that_a_client_gives_itself_does_not_steer_the_terminal() {
 }
 
 #[tokio::test]
+async fn the_data_directory_is_enough_and_no_secret_is_needed() {
+    let site = Site::new().await;
+    let _program = site.start().await;
+    mcp::sign_in(&site, 0).await;
+    let listed = site.run(&["grant", "list", "--data-dir", site.data().to_str().unwrap()]).await;
+    assert_eq!(rows(&listed).len(), 1, "{listed:?}");
+    let both = site.grant(&["list", "--data-dir", "elsewhere"]).await;
+    assert_eq!(both.code, Some(2), "{both:?}");
+}
+
+#[tokio::test]
 async fn without_a_server_it_says_what_to_do() {
     let site = Site::new().await;
     let nobody = |ended: Ended| {
