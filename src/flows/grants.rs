@@ -77,11 +77,13 @@ impl Default for GrantStates {
 }
 
 impl GrantStates {
-    /// Notes what a swap of ours made of a grant.
+    /// Notes the state of a grant that we wrote, or that we read as ended.
     async fn note(&self, grant: &Grant, now: Timestamp) {
         let key = (grant.user, grant.id);
         if grant.phase == Phase::Revoked {
             self.ended.insert(key, ()).await;
+            // A full cache may refuse or forget an entry: then the store is asked, not an old answer.
+            self.known.invalidate(&key).await;
         } else {
             self.known.insert(key, Known { alive: true, until: now.plus(REVOCATION) }).await;
         }
@@ -104,6 +106,11 @@ impl AuthServer {
                 &StoreError::Corrupt("a grant does not open with any known key".to_owned()),
             )
         })?;
+        // Whoever learns of an end tells the gateway: a revocation whose acknowledgement was lost is found
+        // done when it is tried again.
+        if grant.phase == Phase::Revoked {
+            self.0.grant_states.note(&grant, self.now()).await;
+        }
         Ok(Some(Loaded { grant, version }))
     }
 

@@ -49,6 +49,7 @@ struct Late {
     hold_read: AtomicBool,
     hold_replace: AtomicBool,
     fail_replace: AtomicBool,
+    lose_acknowledgement: AtomicBool,
     hold_meta: AtomicBool,
     reads: AtomicUsize,
     held: Notify,
@@ -79,6 +80,9 @@ impl Store for LateStore {
             return Err(StoreError::Away("told to be".to_owned()));
         }
         let written = self.0.replace(document, expected).await;
+        if self.1.lose_acknowledgement.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Away("told to be".to_owned()));
+        }
         if self.1.hold_replace.swap(false, Ordering::SeqCst) {
             self.1.held.notify_one();
             self.1.go.notified().await;
@@ -181,6 +185,18 @@ async fn a_late_acknowledgement_does_not_bring_a_revoked_grant_back() {
         late.go.notify_one();
     };
     tokio::join!(slow, revoked);
+    assert_eq!(entrada.send(call(&tokens.access, "POST", "/mcp")).await.status, 401);
+}
+
+/// The revocation was written, its acknowledgement lost; the client does what 503 tells it to.
+#[tokio::test]
+async fn a_revocation_that_is_tried_again_bites_at_once() {
+    let (entrada, _upstream, late) = behind_gateway().await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    late.lose_acknowledgement.store(true, Ordering::SeqCst);
+    assert_eq!(revoke(&entrada, &client, &tokens.refresh).await.status, 503);
+    assert_eq!(revoke(&entrada, &client, &tokens.refresh).await.status, 200);
     assert_eq!(entrada.send(call(&tokens.access, "POST", "/mcp")).await.status, 401);
 }
 
