@@ -35,20 +35,31 @@ const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25,
 /// Serves until SIGINT or SIGTERM.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
     // The store first: that a second process has it is the better news than that a port is taken.
-    let Started { auth, store } = start(config).await?;
+    let started = start(config).await?;
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(bind(*address, "listen").await?);
     }
+    let public = router(&started.auth, &upstream_client()?);
+    serve_until(end_signal()?, config, started, public, listeners).await
+}
+
+/// Answers on these listeners with `public`, and does all that goes with it, until `told_to_end`. Where
+/// `config` says to listen does not matter here.
+pub async fn serve_until(
+    told_to_end: impl Future<Output = ()>,
+    config: &Config,
+    Started { auth, store }: Started,
+    public: Router,
+    listeners: Vec<TcpListener>,
+) -> Result<(), Failure> {
     let metrics = match config.metrics {
         Some(address) => Some((bind(address, "metrics.listen").await?, metrics_recorder()?)),
         None => None,
     };
     let admin = admin::bind(&config.data_dir)?;
-    let public = router(&auth, &upstream_client()?);
     warn_of_the_insecure(config);
 
-    let told_to_end = end_signal()?;
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -110,7 +121,7 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
 
 /// SIGINT or SIGTERM. Either is caught from the call on, before the future is awaited: whoever has read
 /// that the program listens may end it at once, and it ends in order.
-fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command answers where it was asked")]
 
+#[cfg(feature = "demo")]
+mod demo;
 mod grant;
 mod log;
 
@@ -32,6 +34,9 @@ const EXIT_CODES: &str = "Exit codes: 0 ok · 1 failed while running · 2 usage 
 enum Command {
     /// Serve the authorization server and the gateway.
     Serve(Configuration),
+    /// Try it: everything on this machine, without a tenant. Walks the whole flow once, then keeps serving.
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
     /// Look at sign-ins that are remembered, and end them. Asks the running server.
     #[command(subcommand)]
     Grant(grant::Command),
@@ -74,6 +79,8 @@ fn execute(command: Command) -> Result<(), Failure> {
             log::start(config.log_format == LogFormat::Json);
             runtime()?.block_on(serve::serve(&config))
         }
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => runtime()?.block_on(demo::execute(options)),
         Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
         Command::Settings => {
             print!("{}", config::markdown_table());

@@ -3,4 +3,9 @@
 //! An outermost layer: nothing that ships in a release image may import it. It is compiled only with the
 //! feature `demo`.
 
+pub mod browser;
+pub mod client;
 pub mod idp;
+pub mod invitation;
+pub mod site;
+pub mod walk;

@@ -1,0 +1,286 @@
+//! The whole flow, once, by a client and a browser that know only the URL of the MCP server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rmcp::transport::auth::AuthorizationRequest;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use thiserror::Error;
+use url::Url;
+
+use crate::demo::browser::Browser;
+use crate::demo::browser::Page;
+use crate::demo::browser::Unwatched;
+use crate::demo::client;
+use crate::demo::client::Asked;
+use crate::demo::client::Authorized;
+use crate::demo::client::Authorizing;
+use crate::demo::client::ClientError;
+use crate::demo::idp::Person;
+
+/// No step takes a tenth of it, unless it never ends.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is known before: to a client the URL, to a person who they are.
+pub struct Route {
+    pub mcp_url: String,
+    /// The client's own; nothing has to listen there.
+    pub redirect_uri: String,
+    /// How the client calls itself.
+    pub client_name: &'static str,
+    /// Who signs in, and which button of the identity provider's page says so.
+    pub person: Person,
+    pub button: String,
+}
+
+/// A step that succeeded.
+#[derive(Debug)]
+pub struct Step {
+    pub title: &'static str,
+    pub sent: String,
+    pub came: String,
+}
+
+/// The step that did not.
+#[derive(Debug, Error)]
+#[error("{step}: {why}")]
+pub struct Failed {
+    pub step: &'static str,
+    pub why: String,
+}
+
+/// Why a step fails, in words.
+struct Wrong(String);
+
+impl From<ClientError> for Wrong {
+    fn from(error: ClientError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<reqwest::Error> for Wrong {
+    fn from(error: reqwest::Error) -> Self {
+        // Its address may hold a code.
+        Self(error.without_url().to_string())
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(words: &str) -> Self {
+        Self(words.to_owned())
+    }
+}
+
+/// Walks, and tells each step as it succeeds.
+///
+/// # Errors
+/// The first step that fails; nothing is tried after it.
+pub async fn walk(route: &Route, tell: &mut (dyn FnMut(Step) + Send)) -> Result<(), Failed> {
+    let challenge = at("Challenge", challenge(route)).await?;
+    tell(step("Challenge", "POST /mcp initialize, without a token", format!("401 {challenge}")));
+
+    let client = at("Discovery and registration", begin(route, &challenge)).await?;
+    at("Discovery and registration", async { described(route, &client.asked(), tell) }).await?;
+
+    let mut browser = Browser::new(Arc::new(Unwatched));
+    let sign_in = at("Consent", consent(route, &mut browser, client.authorize())).await?;
+    let scope = parameter(&sign_in, "scope");
+    tell(step(
+        "Consent",
+        "GET /authorize with PKCE and resource, read the page, POST /consent approve",
+        format!("303 to the identity provider, with Entrada's own state, nonce and PKCE, scope {scope}"),
+    ));
+
+    let callback = at("Sign-in", sign_in_as(route, &mut browser, &sign_in)).await?;
+    tell(step(
+        "Sign-in",
+        &format!("GET {}, pick {}", shown(&sign_in), route.person.name),
+        format!("303 {}?code=…&state=…", shown(&callback)),
+    ));
+
+    let back = at("Code", code(route, &mut browser, &callback)).await?;
+    let (code, issuer) = (parameter(&back, "code"), parameter(&back, "iss"));
+    tell(step(
+        "Code",
+        &format!("GET {}", callback.path()),
+        format!("303 {}?code={}&state=…&iss={issuer}", shown(&back), short(&code)),
+    ));
+
+    let client = at("Token", async { Ok(client.finish(&back).await?) }).await?;
+    let token = at("Token", granted(&client)).await?;
+    tell(step("Token", "POST /token grant_type=authorization_code, code, code_verifier, resource", token));
+
+    let called = at("Tool call", call(route, &client)).await?;
+    tell(step("Tool call", "POST /mcp tools/call whoami, with the access token", called));
+
+    let refreshed = at("Refresh", refresh(route, &client)).await?;
+    tell(step("Refresh", "POST /token grant_type=refresh_token, then whoami again", refreshed));
+    Ok(())
+}
+
+async fn at<T>(step: &'static str, doing: impl Future<Output = Result<T, Wrong>>) -> Result<T, Failed> {
+    match tokio::time::timeout(PATIENCE, doing).await {
+        Ok(done) => done.map_err(|Wrong(why)| Failed { step, why }),
+        Err(_) => Err(Failed { step, why: format!("nothing happened for {} seconds", PATIENCE.as_secs()) }),
+    }
+}
+
+fn step(title: &'static str, sent: &str, came: String) -> Step {
+    Step { title, sent: sent.to_owned(), came }
+}
+
+async fn challenge(route: &Route) -> Result<String, Wrong> {
+    let challenge = client::challenge(&route.mcp_url).await?;
+    match challenge.contains("resource_metadata=") {
+        true => Ok(challenge),
+        false => Err("the challenge does not say where the metadata are".into()),
+    }
+}
+
+async fn begin(route: &Route, challenge: &str) -> Result<Authorizing, Wrong> {
+    let request = AuthorizationRequest::new(&route.redirect_uri)
+        .with_client_name(route.client_name)
+        .with_challenge(challenge);
+    Ok(Authorizing::begin(&route.mcp_url, request, Arc::new(Unwatched)).await?)
+}
+
+/// Metadata of the resource, metadata of the authorization server, registration.
+fn described(route: &Route, asked: &[Asked], tell: &mut (dyn FnMut(Step) + Send)) -> Result<(), Wrong> {
+    let [resource, server, registration] = asked else {
+        return Err("the client did not ask for two documents and a registration".into());
+    };
+    let said = resource.json();
+    if said["resource"] != route.mcp_url.as_str() {
+        return Err("the metadata are about another resource".into());
+    }
+    let came = format!(
+        "200 resource {}, authorization server {}",
+        said["resource"], said["authorization_servers"][0]
+    );
+    tell(step("Protected-resource metadata", &sent(resource), came));
+
+    let said = server.json();
+    let (issuer, methods) = (&said["issuer"], &said["code_challenge_methods_supported"]);
+    let came =
+        format!("200 issuer {issuer}, PKCE {methods}, registration at {}", said["registration_endpoint"]);
+    tell(step("Authorization-server metadata", &sent(server), came));
+
+    let said = registration.json();
+    let id = said["client_id"].as_str().ok_or("the registration has no client_id")?;
+    let came = format!(
+        "{} client_id {} of {} characters, which is stored nowhere",
+        registration.status,
+        short(id),
+        id.len()
+    );
+    let sent = format!(
+        "{} client_name {:?}, redirect_uris [{:?}]",
+        sent(registration),
+        route.client_name,
+        route.redirect_uri
+    );
+    tell(step("Registration", &sent, came));
+    Ok(())
+}
+
+/// The consent page, read and approved.
+async fn consent(route: &Route, browser: &mut Browser, authorize: &Url) -> Result<Url, Wrong> {
+    let page = browser.get(authorize.as_str()).await?;
+    if page.status != StatusCode::OK || !page.body.contains(route.client_name) {
+        return Err("there is no consent page that names the client".into());
+    }
+    let approved = browser.submit(&page, "decision", "approve").await?;
+    redirect(approved.as_ref())
+}
+
+/// The identity provider's page, and the way back from it.
+async fn sign_in_as(route: &Route, browser: &mut Browser, sign_in: &Url) -> Result<Url, Wrong> {
+    let page = browser.get(sign_in.as_str()).await?;
+    if page.status != StatusCode::OK || !page.body.contains(&route.person.name) {
+        return Err("there is no sign-in page with that person on it".into());
+    }
+    let picked = browser.submit(&page, "person", &route.button).await?;
+    redirect(picked.as_ref())
+}
+
+async fn code(route: &Route, browser: &mut Browser, callback: &Url) -> Result<Url, Wrong> {
+    let back = redirect(Some(&browser.get(callback.as_str()).await?))?;
+    match shown(&back) == route.redirect_uri {
+        true => Ok(back),
+        false => Err("the browser is not sent back to the client".into()),
+    }
+}
+
+fn redirect(page: Option<&Page>) -> Result<Url, Wrong> {
+    let page = page.ok_or("the page has no such form")?;
+    page.location().ok_or_else(|| Wrong(format!("{} and no redirect from {}", page.status, shown(&page.url))))
+}
+
+/// What the token says of itself.
+async fn granted(client: &Authorized) -> Result<String, Wrong> {
+    let asked = client.asked();
+    let said = asked.last().map(Asked::json).unwrap_or_default();
+    let claims = claims(client.tokens().await?.access.expose_secret())?;
+    Ok(format!(
+        "200 access token for {} s, aud {}, scope {}; refresh token",
+        said["expires_in"], claims["aud"], said["scope"]
+    ))
+}
+
+/// Who the MCP server behind the gateway says is calling.
+async fn call(route: &Route, client: &Authorized) -> Result<String, Wrong> {
+    let session = client.connect(()).await?;
+    let who = session.call("whoami").await;
+    session.end().await;
+    let who = who?;
+    if who["oid"] != route.person.oid.as_str() {
+        return Err("the MCP server was told of somebody else".into());
+    }
+    Ok(format!("200 oid {}, tid {}, scope {}", who["oid"], who["tid"], who["scope"]))
+}
+
+async fn refresh(route: &Route, client: &Authorized) -> Result<String, Wrong> {
+    let before = client.tokens().await?;
+    let after = client.refresh().await?;
+    let same = |one: &str, other: &str| one == other;
+    if same(before.access.expose_secret(), after.access.expose_secret())
+        || same(before.refresh.expose_secret(), after.refresh.expose_secret())
+    {
+        return Err("the tokens are the old ones".into());
+    }
+    let called = call(route, client).await?;
+    Ok(format!("200 a new access token and a new refresh token; whoami: {called}"))
+}
+
+/// The claims of a token, unverified: to show them.
+fn claims(token: &str) -> Result<Value, Wrong> {
+    let payload = token.split('.').nth(1).unwrap_or_default();
+    let bytes =
+        URL_SAFE_NO_PAD.decode(payload).map_err(|_| Wrong("the access token is no JWT".to_owned()))?;
+    serde_json::from_slice(&bytes).map_err(|_| Wrong("the access token has no claims".to_owned()))
+}
+
+fn sent(asked: &Asked) -> String {
+    format!("{} {}", asked.method, asked.url.path())
+}
+
+/// An address without its query, which may hold a secret.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.into()
+}
+
+/// The beginning of a secret, or of something as long.
+fn short(text: &str) -> String {
+    text.chars().take(9).chain(['…']).collect()
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    let mut pairs = url.query_pairs();
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
