@@ -17,6 +17,7 @@ use crate::support::program::Site;
 use crate::support::tools::Arrived;
 use crate::support::upload::Upload;
 use crate::support::web_browser::WebBrowser;
+use crate::support::web_browser::location;
 
 #[tokio::test]
 async fn a_client_that_knows_only_the_url_ends_with_the_callers_oid() {
@@ -71,7 +72,7 @@ async fn a_client_that_knows_only_the_url_ends_with_the_callers_oid() {
     assert_eq!(parameter(&back, "iss"), Some(public_url.clone()));
 
     let client = client.finish(&back).await.unwrap();
-    let redeemed = client.recorder.asked();
+    let redeemed = client.asked();
     assert_eq!(redeemed.len(), 1);
     assert_eq!(redeemed[0].parameter("grant_type").as_deref(), Some("authorization_code"));
     assert_eq!(redeemed[0].json()["scope"], "mcp.read mcp.write");
@@ -84,7 +85,7 @@ async fn a_client_that_knows_only_the_url_ends_with_the_callers_oid() {
     assert_eq!((claims["oid"].as_str(), claims["tid"].as_str()), (Some(&*ada.oid), Some(TENANT)));
 
     let session = client.connect().await;
-    let tools = session.running.list_all_tools().await.unwrap();
+    let tools = session.session.running.list_all_tools().await.unwrap();
     assert_eq!(tools.len(), 2, "{tools:?}");
     assert_eq!(session.call("whoami").await.unwrap(), ada.oid);
     let before = site.tools.arrived();
@@ -196,7 +197,7 @@ async fn who_declines_goes_back_with_an_error_and_can_begin_again() {
     let client = Authorizing::begin(&site, mcp::request(&challenge)).await;
     let mut browser = WebBrowser::new(&site);
     let page = browser.get(client.authorize.as_str()).await;
-    let back = browser.decide(&page, "deny").await.location();
+    let back = location(&browser.decide(&page, "deny").await);
     assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"), "{back}");
     assert_eq!(parameter(&back, "state"), parameter(&client.authorize, "state"));
     assert!(client.finish(&back).await.is_err());
