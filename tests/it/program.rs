@@ -2,6 +2,7 @@
 
 mod administration;
 mod edge;
+mod killed;
 mod lasting;
 mod observed;
 mod refusing;

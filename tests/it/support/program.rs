@@ -7,6 +7,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -259,6 +260,12 @@ impl Program {
     pub fn terminate(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Ends it at once, as a power cut does, and returns the signal that it died of.
+    pub fn kill(mut self) -> Option<i32> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap().signal()
     }
 
     /// Ends it as a supervisor does.
