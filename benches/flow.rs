@@ -20,6 +20,7 @@ use entrada::adapters::embedded::EmbeddedStore;
 use entrada::adapters::root_key_file::RootKeyFile;
 use entrada::adapters::system::SystemEntropy;
 use entrada::domain::access_token::UnverifiedClaims;
+use entrada::domain::brand::Brand;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
 use entrada::domain::login::Browser;
@@ -220,6 +221,8 @@ fn policy() -> Policy {
         trust: Trust::default(),
         resources: Resources::new(vec![resource], None),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },
+        sign_in_with: "Microsoft".to_owned(),
+        brand: Brand::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The policy, from the configuration.
 
+use url::Url;
+
 use crate::app::exit::Failure;
 use crate::config;
 use crate::config::Config;
@@ -10,6 +12,14 @@ use crate::domain::policy::UpstreamApp;
 use crate::domain::resource::Resource;
 use crate::domain::resource::Resources;
 use crate::protocol::issuer::Issuer;
+
+/// The sign-ins that are Microsoft's: the public cloud and the sovereign ones.
+const MICROSOFT: &[&str] = &[
+    "https://login.microsoftonline.com",
+    "https://login.microsoftonline.us",
+    "https://login.partner.microsoftonline.cn",
+    "https://login.chinacloudapi.cn",
+];
 
 /// The plain values that the flows decide by.
 pub fn policy(config: &Config) -> Result<Policy, Failure> {
@@ -32,7 +42,20 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
         Idp::Oidc { issuer } => issuer.clone(),
     };
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
-    Ok(Policy { issuer, lifetimes, trust, resources, upstream })
+    let sign_in_with = sign_in_with(&config.upstream.idp);
+    Ok(Policy { issuer, lifetimes, trust, resources, upstream, sign_in_with, brand: config.brand.clone() })
+}
+
+/// An authority elsewhere answers as Entra does and is not Microsoft: the development identity provider.
+fn sign_in_with(idp: &Idp) -> String {
+    let address = match idp {
+        Idp::Entra { authority, .. } if MICROSOFT.contains(&authority.as_str()) => {
+            return "Microsoft".to_owned();
+        }
+        Idp::Entra { authority, .. } => authority,
+        Idp::Oidc { issuer } => issuer,
+    };
+    Url::parse(address).map_or_else(|_| address.clone(), |url| url.authority().to_owned())
 }
 
 fn resource(resource: &config::Resource) -> Resource {

@@ -67,6 +67,10 @@ fn misspelt(name: &str) -> Option<String> {
     let resource = begins_with(RESOURCES);
 
     let in_words = |variable: &str| {
+        // ENTRADA_NAME is what Docker tells of a linked container.
+        if variable == "NAME" {
+            return false;
+        }
         let sections = SETTINGS.iter().filter(|setting| setting.section().is_some());
         sections.map(Setting::name).any(|name| name.eq_ignore_ascii_case(variable))
     };

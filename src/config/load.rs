@@ -20,6 +20,7 @@ use super::Store;
 use super::Tokens;
 use super::Trust;
 use super::Upstream;
+use super::brand;
 use super::document;
 use super::environment;
 use super::environment::Variables;
@@ -88,6 +89,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let tokens = tokens(values);
     let access = tokens.as_ref().map(|tokens| tokens.access);
     let resources = resources::read(values, public_url.as_deref(), access);
+    let brand = brand::read(values);
     let log_format = values.one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     let metrics = metrics(values, listen.as_deref());
     Some(Config {
@@ -99,6 +101,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         trust: trust?,
         tokens: tokens?,
         resources: resources?,
+        brand: brand?,
         log_format: log_format?,
         metrics,
     })

@@ -3,6 +3,7 @@
 //! Every setting is a row of [`SETTINGS`]. `load` tells all problems at once, each in a sentence, and none
 //! of them shows a value.
 
+mod brand;
 mod document;
 mod environment;
 mod load;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::brand::Brand;
 use crate::domain::resource::Claim;
 use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
@@ -49,6 +51,7 @@ pub struct Config {
     pub tokens: Tokens,
     /// One at least; at most one is the default, and no path lies below another.
     pub resources: Vec<Resource>,
+    pub brand: Brand,
     pub log_format: LogFormat,
     /// The listener for `/metrics`, if there is one.
     pub metrics: Option<SocketAddr>,

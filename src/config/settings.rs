@@ -234,6 +234,32 @@ pub static SETTINGS: &[Setting] = &[
         "What its access tokens say about the person besides who it is: \
          any of `name`, `preferred_username`, `roles`, `groups`",
     ),
+    setting(
+        "brand.name",
+        Kind::Text,
+        Unset("none"),
+        "The name of the organisation or product, at the head and the foot of pages",
+    ),
+    setting(
+        "brand.logo",
+        Kind::Text,
+        Unset("none"),
+        "A picture beside `brand.name`, always on white: an SVG, PNG, JPEG or WebP file of at most 64 KiB; \
+         a relative path starts from the current directory",
+    ),
+    setting(
+        "brand.accent",
+        Kind::Text,
+        Is("#0b57d0"),
+        "The colour of buttons and links as `#rrggbb`; where text could not be read on it or in it, \
+         pages take a darker or lighter shade",
+    ),
+    setting(
+        "brand.support_url",
+        Kind::Text,
+        Unset("none"),
+        "Where people get help, at the foot of pages and where a sign-in fails: an https URL or a mailto address",
+    ),
     setting("log.format", Kind::OneOf(&["text", "json"]), Is("text"), "The form of log lines"),
     setting(
         "metrics.listen",

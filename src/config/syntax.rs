@@ -73,7 +73,7 @@ fn secure(url: &Url) -> Read<()> {
     Ok(())
 }
 
-fn without_user(url: &Url) -> Read<()> {
+pub(super) fn without_user(url: &Url) -> Read<()> {
     let none = url.username().is_empty() && url.password().is_none();
     none.then_some(()).ok_or_else(|| "This has a user name or a password in it. Take it out.".to_owned())
 }

@@ -1,7 +1,9 @@
 //! What we remember: grants, logins, clients, keys, and the credentials made from them.
 
 pub mod access_token;
+pub mod brand;
 pub mod client;
+pub mod colour;
 pub mod document;
 pub mod event;
 pub mod grant;

@@ -1,7 +1,8 @@
-//! The plain values that decide: lifetimes, trust, resources.
+//! The plain values that decide: lifetimes, trust, resources; and what pages say of the operator.
 
 use std::time::Duration;
 
+use crate::domain::brand::Brand;
 use crate::domain::resource::Resources;
 use crate::domain::trust::Trust;
 use crate::protocol::issuer::Issuer;
@@ -28,7 +29,7 @@ pub const DOWNSTREAM_TOKEN: Duration = Duration::from_secs(5 * 60);
 /// After this time at most, the gateway knows of a revocation that another replica did.
 pub const REVOCATION: Duration = Duration::from_secs(30);
 
-/// Everything that flows decide by.
+/// Everything that flows decide by and pages say.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub issuer: Issuer,
@@ -37,6 +38,9 @@ pub struct Policy {
     pub resources: Resources,
     /// The tenant and application at the identity provider, as the client-to-Entra mapping records it.
     pub upstream: UpstreamApp,
+    /// What people know the identity provider by: Microsoft, or the provider's host.
+    pub sign_in_with: String,
+    pub brand: Brand,
 }
 
 /// Our own registration at the identity provider.

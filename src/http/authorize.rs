@@ -4,20 +4,23 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::domain::login::Browser;
-use crate::flows::AuthServer;
 use crate::flows::begin::Shown;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
+use crate::http::Site;
 use crate::http::answer::found;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
-use crate::http::page;
 
-pub async fn authorize(State(auth): State<AuthServer>, cookies: Cookies, Query(request): Query) -> Response {
+pub async fn authorize(
+    State(Site { auth, pages }): State<Site>,
+    cookies: Cookies,
+    Query(request): Query,
+) -> Response {
     let browser = cookies.browser().map_or_else(|| auth.new_browser(), str::to_owned);
     match auth.begin(&request, Browser::of(&browser)) {
         Ok(begun) => {
-            let mut response = page::consent(begun);
+            let mut response = pages.consent(begun);
             cookies.keep_browser(&mut response, &browser);
             response
         }
@@ -28,8 +31,8 @@ pub async fn authorize(State(auth): State<AuthServer>, cookies: Cookies, Query(r
                 .collect();
             let mut response = match refused.shown {
                 Shown::Redirect(location) => found(&location),
-                Shown::PageWithLink(back) => page::refusal_about(refused.reason, Some(&back), &about),
-                Shown::Page => page::refusal_about(refused.reason, None, &about),
+                Shown::PageWithLink(back) => pages.refusal_about(refused.reason, Some(&back), &about),
+                Shown::Page => pages.refusal_about(refused.reason, None, &about),
             };
             response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
             response

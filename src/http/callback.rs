@@ -3,16 +3,19 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::flows::AuthServer;
 use crate::flows::callback::Held;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
+use crate::http::Site;
 use crate::http::answer::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
-use crate::http::page;
 
-pub async fn callback(State(auth): State<AuthServer>, cookies: Cookies, Query(answer): Query) -> Response {
+pub async fn callback(
+    State(Site { auth, pages }): State<Site>,
+    cookies: Cookies,
+    Query(answer): Query,
+) -> Response {
     let state = answer.first("state").unwrap_or_default();
     let approved = cookies.approved(state);
     let outcome =
@@ -22,7 +25,7 @@ pub async fn callback(State(auth): State<AuthServer>, cookies: Cookies, Query(an
         Err(refused) => {
             let mut response = match (refused.at_once, refused.back.as_deref()) {
                 (true, Some(back)) => see_other(back),
-                (_, back) => page::refusal(refused.reason, back),
+                (_, back) => pages.refusal(refused.reason, back),
             };
             response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
             response

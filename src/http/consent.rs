@@ -4,16 +4,15 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::flows::AuthServer;
 use crate::flows::consent::Decided;
 use crate::flows::consent::Submitted;
+use crate::http::Site;
 use crate::http::answer::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Form;
-use crate::http::page;
 
 pub async fn consent(
-    State(auth): State<AuthServer>,
+    State(Site { auth, pages }): State<Site>,
     cookies: Cookies,
     headers: HeaderMap,
     Form(form): Form,
@@ -39,6 +38,6 @@ pub async fn consent(
             cookies.keep_ended(&mut response, &ended);
             response
         }
-        Err(reason) => page::refusal(reason, None),
+        Err(reason) => pages.refusal(reason, None),
     }
 }

@@ -11,7 +11,7 @@ use cookie::time::Duration;
 
 use crate::domain::login::EndedLogins;
 use crate::domain::seal::Sealed;
-use crate::flows::AuthServer;
+use crate::http::Site;
 
 /// The cookies of a request that are ours, and the names under which they are set.
 ///
@@ -25,10 +25,13 @@ pub struct Cookies {
     held: Vec<(String, String)>,
 }
 
-impl FromRequestParts<AuthServer> for Cookies {
+impl FromRequestParts<Site> for Cookies {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, auth: &AuthServer) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        Site { auth, .. }: &Site,
+    ) -> Result<Self, Self::Rejection> {
         let issuer = &auth.policy().issuer;
         let prefix = match issuer.is_https() {
             true => "__Host-entrada".to_owned(),

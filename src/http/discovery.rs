@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
-use crate::http::page;
+use crate::http::Site;
 use crate::protocol::metadata::AuthorizationServerMetadata;
 use crate::protocol::metadata::ProtectedResourceMetadata;
 
@@ -23,12 +23,12 @@ pub async fn authorization_server(State(auth): State<AuthServer>) -> Response {
 
 /// The well-known path with the resource's path appended, where clients of 2025-03-26 look.
 pub async fn authorization_server_of(
-    State(auth): State<AuthServer>,
+    State(Site { auth, pages }): State<Site>,
     Path(resource): Path<String>,
 ) -> Response {
     match served(&auth, &resource) {
         Some(_) => document(&metadata(&auth)),
-        None => page::not_found().await,
+        None => pages.not_found(),
     }
 }
 
@@ -37,26 +37,29 @@ pub async fn openid_configuration(State(auth): State<AuthServer>) -> Response {
 }
 
 pub async fn openid_configuration_of(
-    State(auth): State<AuthServer>,
+    State(Site { auth, pages }): State<Site>,
     Path(resource): Path<String>,
 ) -> Response {
     match served(&auth, &resource) {
         Some(_) => document(&metadata(&auth).for_openid()),
-        None => page::not_found().await,
+        None => pages.not_found(),
     }
 }
 
-pub async fn protected_resource(State(auth): State<AuthServer>, Path(resource): Path<String>) -> Response {
+pub async fn protected_resource(
+    State(Site { auth, pages }): State<Site>,
+    Path(resource): Path<String>,
+) -> Response {
     match served(&auth, &resource) {
         Some(resource) => document(&resource_metadata(&auth, resource)),
-        None => page::not_found().await,
+        None => pages.not_found(),
     }
 }
 
-pub async fn default_resource(State(auth): State<AuthServer>) -> Response {
+pub async fn default_resource(State(Site { auth, pages }): State<Site>) -> Response {
     match auth.policy().resources.default() {
         Some(resource) => document(&resource_metadata(&auth, resource)),
-        None => page::not_found().await,
+        None => pages.not_found(),
     }
 }
 

@@ -8,21 +8,47 @@ mod cookies;
 mod discovery;
 mod extract;
 mod health;
+mod look;
 mod page;
 mod register;
 mod token;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::from_fn;
 use axum::middleware::map_response;
 use axum::routing::get;
 use axum::routing::post;
 
 use crate::flows::AuthServer;
+use crate::http::page::Pages;
 use crate::protocol::metadata::path;
+
+pub use look::Look;
+pub use page::page;
+
+/// What handlers share: the flows, and the pages that some of them answer with.
+#[derive(Clone)]
+struct Site {
+    auth: AuthServer,
+    pages: Pages,
+}
+
+impl FromRef<Site> for AuthServer {
+    fn from_ref(site: &Site) -> Self {
+        site.auth.clone()
+    }
+}
+
+impl FromRef<Site> for Pages {
+    fn from_ref(site: &Site) -> Self {
+        site.pages.clone()
+    }
+}
 
 /// Every endpoint of the authorization server.
 pub fn router(auth: AuthServer) -> Router {
+    let pages = Pages::new(auth.policy());
     Router::new()
         .route(path::AUTHORIZE, get(authorize::authorize))
         .route(path::CONSENT, post(consent::consent))
@@ -49,5 +75,5 @@ pub fn router(auth: AuthServer) -> Router {
         .method_not_allowed_fallback(page::method_not_allowed)
         .layer(map_response(answer::with_security_headers))
         .layer(from_fn(answer::to_the_end))
-        .with_state(auth)
+        .with_state(Site { auth, pages })
 }

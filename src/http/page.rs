@@ -1,50 +1,47 @@
-//! The pages. No script, one style sheet, inline and pinned by its hash.
+//! The pages. No script, and one look for all of them.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use askama::Template;
-use axum::http::HeaderValue;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::Digest;
-use sha2::Sha256;
 
+use crate::domain::policy::Policy;
 use crate::flows::begin::Begun;
 use crate::flows::begin::Consent;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::http::answer::retry_after;
 use crate::http::answer::status;
+use crate::http::look::Look;
 
-const STYLE: &str = include_str!("pages/style.css");
+/// Everything that pages are made with. Cheap to clone.
+#[derive(Clone)]
+pub struct Pages(Arc<Parts>);
 
-/// No `form-action`: Chromium applies it to the whole chain of redirects after the form, which leads to
-/// the identity provider.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::from_str(&policy).expect("the policy is ASCII")
-});
+struct Parts {
+    look: Look,
+    /// What people know the identity provider by.
+    sign_in_with: String,
+}
 
 #[derive(Template)]
 #[template(path = "consent.html")]
-struct ConsentPage {
-    style: &'static str,
+struct ConsentPage<'a> {
+    look: &'a Look,
     consent: Consent,
     login: String,
+    sign_in_with: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "message.html")]
 struct MessagePage<'a> {
-    style: &'static str,
+    look: &'a Look,
     title: &'a str,
     sentence: &'a str,
     /// Names the reason to whoever runs the server.
@@ -54,64 +51,85 @@ struct MessagePage<'a> {
     about: &'a [(&'static str, String)],
 }
 
-/// Asks for consent.
-pub fn consent(begun: Begun) -> Response {
-    page(StatusCode::OK, &ConsentPage { style: STYLE, consent: begun.consent, login: begun.login.to_text() })
+impl Pages {
+    pub fn new(policy: &Policy) -> Self {
+        let look = Look::new(&policy.brand);
+        Self(Arc::new(Parts { look, sign_in_with: policy.sign_in_with.clone() }))
+    }
+
+    /// Asks for consent.
+    pub fn consent(&self, begun: Begun) -> Response {
+        let Parts { look, sign_in_with } = self.0.as_ref();
+        let login = begun.login.to_text();
+        page(StatusCode::OK, look, &ConsentPage { look, consent: begun.consent, login, sign_in_with })
+    }
+
+    /// Says why something was refused, and what to do next.
+    pub fn refusal(&self, refusal: impl Refusal, back: Option<&str>) -> Response {
+        self.refusal_about(refusal, back, &[])
+    }
+
+    /// The same, naming what it is about.
+    pub fn refusal_about(
+        &self,
+        refusal: impl Refusal,
+        back: Option<&str>,
+        about: &[(&'static str, String)],
+    ) -> Response {
+        let row = refusal.row();
+        let status = match status(row.code) {
+            // The person is not the one who has to authenticate: 401 is for clients.
+            StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
+            // What fails on a page is the identity provider behind it.
+            StatusCode::INTERNAL_SERVER_ERROR => StatusCode::BAD_GATEWAY,
+            status => status,
+        };
+        let title = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
+            _ => "This sign-in cannot go on",
+        };
+        let mut response = self.message(status, title, row.sentence, row.name, back, about);
+        retry_after(&mut response, row.code);
+        response
+    }
+
+    /// For an address that is none of ours.
+    pub fn not_found(&self) -> Response {
+        let sentence =
+            "There is nothing at this address. MCP servers are connected from an application, by their URL.";
+        self.message(StatusCode::NOT_FOUND, "Nothing here", sentence, "not_found", None, &[])
+    }
+
+    fn message(
+        &self,
+        status: StatusCode,
+        title: &str,
+        sentence: &str,
+        reason: &'static str,
+        back: Option<&str>,
+        about: &[(&'static str, String)],
+    ) -> Response {
+        let look = &self.0.look;
+        let mut response = page(status, look, &MessagePage { look, title, sentence, reason, back, about });
+        response.extensions_mut().insert(RefusedFor(reason));
+        response
+    }
 }
 
-/// Says why something was refused, and what to do next.
-pub fn refusal(refusal: impl Refusal, back: Option<&str>) -> Response {
-    refusal_about(refusal, back, &[])
+pub async fn not_found(State(pages): State<Pages>) -> Response {
+    pages.not_found()
 }
 
-/// The same, naming what it is about.
-pub fn refusal_about(
-    refusal: impl Refusal,
-    back: Option<&str>,
-    about: &[(&'static str, String)],
-) -> Response {
-    let row = refusal.row();
-    let status = match status(row.code) {
-        // The person is not the one who has to authenticate: 401 is for clients.
-        StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
-        // What fails on a page is the identity provider behind it.
-        StatusCode::INTERNAL_SERVER_ERROR => StatusCode::BAD_GATEWAY,
-        status => status,
-    };
-    let title = match status {
-        StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
-        _ => "This sign-in cannot go on",
-    };
-    let mut response = page(
-        status,
-        &MessagePage { style: STYLE, title, sentence: row.sentence, reason: row.name, back, about },
-    );
-    retry_after(&mut response, row.code);
-    response.extensions_mut().insert(RefusedFor(row.name));
-    response
-}
-
-pub async fn not_found() -> Response {
-    let sentence =
-        "There is nothing at this address. MCP servers are connected from an application, by their URL.";
-    message(StatusCode::NOT_FOUND, "Nothing here", sentence, "not_found")
-}
-
-pub async fn method_not_allowed() -> Response {
+pub async fn method_not_allowed(State(pages): State<Pages>) -> Response {
     let sentence = "This address is not asked in this way. Start again from your application.";
-    message(StatusCode::METHOD_NOT_ALLOWED, "Not like this", sentence, "method_not_allowed")
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    pages.message(status, "Not like this", sentence, "method_not_allowed", None, &[])
 }
 
-fn message(status: StatusCode, title: &str, sentence: &str, reason: &'static str) -> Response {
-    let mut response =
-        page(status, &MessagePage { style: STYLE, title, sentence, reason, back: None, about: &[] });
-    response.extensions_mut().insert(RefusedFor(reason));
-    response
-}
-
-fn page(status: StatusCode, template: &impl Template) -> Response {
+/// A page in this look, with the policy that belongs to it.
+pub fn page(status: StatusCode, look: &Look, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (status, [(header::CONTENT_SECURITY_POLICY, POLICY.clone())], Html(html)).into_response(),
+        Ok(html) => (status, [(header::CONTENT_SECURITY_POLICY, look.policy())], Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

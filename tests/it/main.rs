@@ -14,6 +14,7 @@ mod embedded;
 mod flow;
 mod gateway;
 mod layers;
+mod pages;
 mod program;
 mod races;
 mod refresh;

@@ -15,15 +15,9 @@ use super::Idp;
 use super::face::Site;
 use super::fault::Fault;
 use super::fault::Report;
+use super::person::Person;
 
-const STYLE: &str = "\
-body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:3rem auto;padding:0 1rem;\
-color:#1a1a1a;background:#fff}\
-.note{border:2px solid #8a4b00;padding:.75rem 1rem}\
-form{margin:.75rem 0}\
-button{font:inherit;color:inherit;background:#f3f3f3;border:1px solid #595959;padding:.75rem 1rem;\
-width:100%;text-align:left;cursor:pointer}\
-button span{display:block}";
+const STYLE: &str = include_str!("style.css");
 
 // `form-action` is left out: browsers apply it to the redirect back to the client as well.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -39,87 +33,92 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in: development identity provider</title>
+<meta name="robots" content="noindex">
+<title>{{ content.title() }} (development identity provider)</title>
+<link rel="icon" href="data:,">
 <style>{{ style|safe }}</style>
 </head>
 <body>
+<header><p class="band">Development identity provider. This is not Microsoft.</p></header>
 <main>
-<h1>Who signs in?</h1>
-<p class="note"><strong>Development identity provider. This is not Microsoft.</strong>
-No password is asked for. Never use it for real accounts.</p>
+<h1>{{ content.title() }}</h1>
+{%- match content %}{% when Content::People with { action, txn, people } %}
+<p>These people are made up. No password is asked for: never use this with real accounts.</p>
+<ul>
 {%- for person in people %}
-<form method="post" action="{{ action }}">
+<li><form method="post" action="{{ action }}">
 <input type="hidden" name="txn" value="{{ txn }}">
 <input type="hidden" name="person" value="{{ person.index }}">
-<button type="submit">{{ person.name }} <span>{{ person.email }}</span></button>
-</form>
+<button type="submit"><b><bdi>{{ person.name }}</bdi></b> <span>{{ person.email }}</span> <span>{{ person.roles }}</span></button>
+</form></li>
 {%- endfor %}
-<form method="post" action="{{ action }}">
+</ul>
+<form method="post" action="{{ action }}" class="cancel">
 <input type="hidden" name="txn" value="{{ txn }}">
 <input type="hidden" name="cancel" value="1">
 <button type="submit">Cancel</button>
 </form>
+{%- when Content::Fault with { description } %}
+<p>{{ description }}</p>
+<p>Go back to the application that sent you here, and start again. If it happens again, this message is for whoever develops that application.</p>
+{%- endmatch %}
 </main>
 </body>
 </html>
 "#
 )]
-struct People<'a> {
+struct Page<'a> {
     style: &'a str,
-    action: &'a str,
-    txn: &'a str,
-    people: Vec<Row<'a>>,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    People { action: &'a str, txn: &'a str, people: Vec<Row<'a>> },
+    Fault { description: &'a str },
+}
+
+impl Content<'_> {
+    fn title(&self) -> &'static str {
+        match self {
+            Self::People { .. } => "Who signs in?",
+            Self::Fault { .. } => "Sign-in failed",
+        }
+    }
 }
 
 struct Row<'a> {
     index: usize,
     name: &'a str,
     email: &'a str,
+    roles: String,
 }
 
-#[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign-in failed: development identity provider</title>
-<style>{{ style|safe }}</style>
-</head>
-<body>
-<main>
-<h1>Sign-in failed</h1>
-<p class="note"><strong>Development identity provider. This is not Microsoft.</strong></p>
-<p>{{ description }}</p>
-</main>
-</body>
-</html>
-"#
-)]
-struct Failure<'a> {
-    style: &'a str,
-    description: &'a str,
+impl<'a> Row<'a> {
+    fn new(index: usize, person: &'a Person) -> Self {
+        let roles = match person.roles.as_slice() {
+            [] => "No role".to_owned(),
+            [role] => format!("Role {role}"),
+            roles => format!("Roles {}", roles.join(", ")),
+        };
+        Self { index, name: &person.name, email: &person.preferred_username, roles }
+    }
 }
 
 /// The sign-in page: a form for each person, and one to cancel.
 pub(super) fn people(idp: &Idp, site: &Site, txn: &str) -> Response {
     let rows = idp.options.people.iter().enumerate().filter(|(_, person)| site.admits(person));
-    let people = rows
-        .map(|(index, person)| Row { index, name: &person.name, email: &person.preferred_username })
-        .collect();
-    render(StatusCode::OK, &People { style: STYLE, action: &site.pick_url(), txn, people })
+    let people = rows.map(|(index, person)| Row::new(index, person)).collect();
+    render(StatusCode::OK, Content::People { action: &site.pick_url(), txn, people })
 }
 
 /// The page for a fault that must not be redirected.
 pub(super) fn fault(idp: &Idp, site: &Site, fault: &Fault) -> Response {
     let description = Report::new(fault, site, idp.now()).description();
-    render(fault.status, &Failure { style: STYLE, description: &description })
+    render(fault.status, Content::Fault { description: &description })
 }
 
-fn render(status: StatusCode, page: &impl Template) -> Response {
-    let Ok(body) = page.render() else {
+fn render(status: StatusCode, content: Content<'_>) -> Response {
+    let Ok(body) = (Page { style: STYLE, content }).render() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let headers = [

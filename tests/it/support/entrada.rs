@@ -23,6 +23,7 @@ use entrada::demo::idp::DevIdp;
 use entrada::demo::idp::Endpoint;
 use entrada::demo::idp::Options;
 use entrada::demo::idp::Person;
+use entrada::domain::brand::Brand;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
 use entrada::domain::policy::Lifetimes;
@@ -76,6 +77,8 @@ pub struct Setup {
     pub default_resource: Option<usize>,
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
     pub oidc: bool,
+    pub sign_in_with: String,
+    pub brand: Brand,
     /// What stands between the flows and the store.
     pub decorate: Decorate,
 }
@@ -100,6 +103,8 @@ impl Default for Setup {
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
             oidc: false,
+            sign_in_with: "Microsoft".to_owned(),
+            brand: Brand::default(),
             decorate: Box::new(|store| store),
         }
     }
@@ -352,6 +357,8 @@ async fn assemble(
         trust: setup.trust.clone(),
         resources: Resources::new(setup.resources.clone(), setup.default_resource),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
+        sign_in_with: setup.sign_in_with.clone(),
+        brand: setup.brand.clone(),
     };
     let provider = OidcProvider::new(settings, clock.clone()).unwrap();
     let ports = Ports {

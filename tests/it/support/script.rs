@@ -19,7 +19,7 @@ type Answer = Box<dyn Fn(GrantKind, &mut Map<String, Value>) + Send + Sync>;
 
 /// What a test can make the identity provider do.
 pub struct Scripted {
-    person: Mutex<usize>,
+    person: Mutex<Option<usize>>,
     before: Mutex<Option<Before>>,
     lie: Mutex<Option<Lie>>,
     answer: Mutex<Option<Answer>>,
@@ -30,7 +30,7 @@ pub struct Scripted {
 impl Scripted {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            person: Mutex::new(0),
+            person: Mutex::new(Some(0)),
             before: Mutex::new(None),
             lie: Mutex::new(None),
             answer: Mutex::new(None),
@@ -40,7 +40,12 @@ impl Scripted {
 
     /// Who signs in next.
     pub fn person(&self, index: usize) {
-        *self.person.lock().unwrap() = index;
+        *self.person.lock().unwrap() = Some(index);
+    }
+
+    /// Its page asks who signs in.
+    pub fn asks(&self) {
+        *self.person.lock().unwrap() = None;
     }
 
     /// Answers in the identity provider's place.
@@ -84,7 +89,7 @@ impl Script for Scripted {
     }
 
     fn pick(&self) -> Option<usize> {
-        Some(*self.person.lock().unwrap())
+        *self.person.lock().unwrap()
     }
 
     fn id_token(&self, grant: GrantKind, token: &mut IdToken) {
