@@ -21,72 +21,75 @@ pub struct Options {
     /// The port of http://localhost that clients connect to; 0 takes any that is free.
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     port: u16,
-    /// Where sign-ins and expenses are kept from one start to the next.
-    #[arg(long, value_name = "DIR", default_value = "data/demo")]
-    data_dir: PathBuf,
+    /// Where sign-ins and expenses are kept from one start to the next [default: data/demo/PORT].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// End after the walk: with 0 if every step succeeded, else with 1.
     #[arg(long)]
     check: bool,
-    /// Open no browser.
+    /// Do not open a browser.
     #[arg(long)]
     no_browser: bool,
 }
 
-/// Where the walking client would listen; its browser is this program too.
-const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
-
+/// Walks, and serves until SIGINT or SIGTERM.
 pub async fn execute(options: Options) -> Result<(), Failure> {
     let mut ended = pin!(end_signal()?);
-    let site = Site::new(options.port, &options.data_dir).await?;
+    println!("Entrada demo: all on this machine, with made-up people. Nothing here is Microsoft.\n");
+    let site = Site::new(options.port, options.data_dir.as_deref()).await?;
+    let (mcp_url, client_url) = (site.mcp_url.clone(), site.client_url.clone());
     let route = Route {
-        mcp_url: site.mcp_url.clone(),
-        redirect_uri: REDIRECT_URI.to_owned(),
-        client_name: "Entrada demo",
+        mcp_url: mcp_url.clone(),
+        redirect_uri: format!("{client_url}/callback"),
         person: site.people[0].clone(),
         button: "0".to_owned(),
     };
-    println!(
-        "Entrada, with an identity provider that is not Microsoft and an MCP server, on this machine only.\n"
-    );
     let (end, told_to_end) = oneshot::channel::<()>();
     let mut serving = pin!(site.serve_until(async { told_to_end.await.unwrap_or_default() }));
     let mut count = 0;
     let mut tell = |step: Step| {
         count += 1;
-        println!("{count:>3}  {}\n       {}\n     → {}", step.title, step.sent, step.came);
+        println!("{count:>2}. {}\n    {}\n    → {}", step.title, step.sent, step.came);
     };
     let walked = tokio::select! {
         served = &mut serving => return served,
-        walked = walk(&route, &mut tell) => Some(walked),
-        () = &mut ended => None,
-    };
-    match walked {
-        Some(Ok(())) if !options.check => {
-            invite(&route.mcp_url);
-            log::start(false);
-            tokio::select! {
-                served = &mut serving => return served,
-                () = &mut ended => {}
-            }
-        }
-        Some(Err(failed)) => {
+        walked = walk(&route, &mut tell) => walked,
+        () = &mut ended => {
             drop(end);
-            serving.await?;
-            return Err(Failure::Running(format!("The walk ends here. {failed}.")));
+            return serving.await;
         }
-        _ => {}
+    };
+    if walked.is_ok() && !options.check {
+        invite(&mcp_url, &client_url);
+        if !options.no_browser {
+            open_browser(&client_url);
+        }
+        println!("\nReady. Ctrl-C ends it. Whoever signs in is told of below.");
+        // The client's own library calls the 401 that begins every sign-in an error.
+        log::start(false, "warn,entrada=info,rmcp=off");
+        tokio::select! {
+            served = &mut serving => return served,
+            () = &mut ended => {}
+        }
     }
     drop(end);
-    serving.await
+    serving.await?;
+    walked.map_err(|failed| Failure::Running(format!("The walk ended at a step that failed. {failed}.")))
 }
 
-fn invite(mcp_url: &str) {
-    println!("\nNow yours: {mcp_url}");
+fn invite(mcp_url: &str, client_url: &str) {
+    println!("\nNow you. In a browser on this machine: {client_url}/");
+    println!("In your own client: {mcp_url}");
     for invitation in invitations(mcp_url) {
         println!("\n  {}", invitation.client);
         for (what, text) in invitation.ways {
             println!("    {what}:\n      {text}");
         }
     }
-    println!("\nReady. Ctrl-C ends it.");
+}
+
+fn open_browser(client_url: &str) {
+    if let Err(error) = open::that_detached(format!("{client_url}/")) {
+        println!("\nNo browser could be opened here ({error}). Open {client_url}/ in one on this machine.");
+    }
 }

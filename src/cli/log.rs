@@ -8,10 +8,13 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt;
 
-/// Begins to log. `RUST_LOG` chooses what; by default everything of ours from `info` on, and warnings
-/// of the libraries. It cannot silence the audit trail.
-pub fn start(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,entrada=info"));
+/// What is logged unless `RUST_LOG` says otherwise: everything of ours from `info` on, and warnings of the
+/// libraries.
+pub const DEFAULT: &str = "warn,entrada=info";
+
+/// Begins to log. `RUST_LOG` chooses what, and else `default`. Neither can silence the audit trail.
+pub fn start(json: bool, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let filter =
         filter.add_directive(Directive::from_str("audit=info").expect("a constant directive parses"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr);

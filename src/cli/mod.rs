@@ -76,7 +76,7 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(configuration) => {
             let config = configuration.load()?;
-            log::start(config.log_format == LogFormat::Json);
+            log::start(config.log_format == LogFormat::Json, log::DEFAULT);
             runtime()?.block_on(serve::serve(&config))
         }
         #[cfg(feature = "demo")]

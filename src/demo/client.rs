@@ -152,7 +152,8 @@ impl Authorizing {
         let recorder = Arc::new(Recorder { follow, stop, watch, asked: Mutex::default() });
         let carrier = Arc::new(Carrier(Arc::clone(&recorder)));
         let mut state = OAuthState::new_with_oauth_http_client(mcp_url, carrier).await?;
-        state.start_authorization(request).await?;
+        // Boxed: it is twenty kilobytes.
+        Box::pin(state.start_authorization(request)).await?;
         let authorize = Url::parse(&state.get_authorization_url().await?)
             .map_err(|_| ClientError::Unexpected("the authorization request is no URL"))?;
         Ok(Self { state, mcp_url: mcp_url.to_owned(), recorder, authorize })

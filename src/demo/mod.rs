@@ -9,3 +9,4 @@ pub mod idp;
 pub mod invitation;
 pub mod site;
 pub mod walk;
+pub mod web_client;

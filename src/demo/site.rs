@@ -1,4 +1,4 @@
-//! Everything on one machine: Entrada as `serve` runs it, an identity provider, an MCP server.
+//! Everything on one machine: Entrada as `serve` runs it, an identity provider, an MCP server, a client.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,11 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use expenses::FileLedger;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -32,6 +36,7 @@ use crate::demo::idp::DevIdp;
 use crate::demo::idp::NoScript;
 use crate::demo::idp::Options;
 use crate::demo::idp::Person;
+use crate::demo::web_client;
 use crate::ports::clock::Clock;
 use crate::ports::clock::Entropy;
 use crate::protocol::metadata::path;
@@ -40,42 +45,70 @@ use crate::protocol::metadata::path;
 const TENANT: &str = "0a1c0de0-0000-4000-8000-000000000000";
 /// Entrada's own registration there.
 const APPLICATION: &str = "0a1c0de0-0000-4000-8000-0000000000ff";
+const MCP_PATH: &str = "/mcp";
 /// How often a free port is looked for that is free for both families of addresses.
 const ATTEMPTS: usize = 16;
 
-/// Everything that is ready to run. The identity provider and the MCP server run already.
+/// Everything that is ready to run. All but Entrada runs already.
 pub struct Site {
     pub mcp_url: String,
+    /// Where the client has its pages.
+    pub client_url: String,
     pub people: Vec<Person>,
     config: Config,
     started: Started,
     public: Router,
     listeners: Vec<TcpListener>,
     _idp: DevIdp,
-    expenses: JoinHandle<()>,
+    beside: [JoinHandle<()>; 2],
+    /// A directory that is removed at the end.
+    _passing: Option<TempDir>,
 }
 
 impl Site {
-    /// Makes everything that is served, on loopback only.
+    /// Makes everything that is served, on loopback only. Without a directory, each port has its own
+    /// below `data/demo`, since a store belongs to one issuer; a port that is left to the system comes
+    /// once, and so does its directory.
     ///
     /// # Errors
     /// When the port is taken or the directory cannot be used, in words.
-    pub async fn new(port: u16, data_dir: &Path) -> Result<Self, Failure> {
-        let listeners = bind_localhost(port).await?;
+    pub async fn new(asked: u16, data_dir: Option<&Path>) -> Result<Self, Failure> {
+        let listeners = bind_localhost(asked).await?;
         let port = local_port(&listeners[0])?;
+        let passing = if asked == 0 && data_dir.is_none() { Some(passing_directory()?) } else { None };
+        let lasting = || data_dir.map_or_else(|| PathBuf::from(format!("data/demo/{port}")), Path::to_owned);
+        let data_dir = passing.as_ref().map_or_else(lasting, |passing| passing.path().to_owned());
         let public_url = format!("http://localhost:{port}");
-        let (idp_listener, tools_listener) = (bind_loopback().await?, bind_loopback().await?);
-        let upstream = format!("http://127.0.0.1:{}{}", local_port(&tools_listener)?, expenses::PATH);
+        let mcp_url = format!("{public_url}{MCP_PATH}");
+        let (idp_listener, _) = bind_loopback().await?;
+        let (tools_listener, tools_url) = bind_loopback().await?;
+        let (client_listener, client_url) = bind_loopback().await?;
+        let upstream = format!("{tools_url}{}", expenses::PATH);
 
         let secret = secret();
         let people = Person::three(TENANT);
         let idp = identity_provider(idp_listener, &public_url, &secret, &people).await?;
-        let config = configuration(&public_url, data_dir, &idp.authority(), &secret, &upstream)?;
+        let config = configuration(&public_url, &data_dir, &idp.authority(), &secret, &upstream)?;
         let started = start(&config).await?;
-        let expenses = serve_expenses(tools_listener, &public_url, &upstream, data_dir.join("expenses"))?;
-        let public = router(&started.auth, &upstream_client()?);
-        let mcp_url = format!("{public_url}/mcp");
-        Ok(Self { mcp_url, people, config, started, public, listeners, _idp: idp, expenses })
+        let tools = expenses_server(&public_url, &upstream, data_dir.join("expenses"))?;
+        let client = web_client::router(&mcp_url, &client_url);
+        let beside = [serve(tools_listener, tools), serve(client_listener, client)];
+        let away = [(header::LOCATION, format!("{client_url}/"))];
+        let public = router(&started.auth, &upstream_client()?)
+            // Whoever opens the address in a browser finds the client. `serve` has nothing there.
+            .route("/", get(|| async { (StatusCode::FOUND, away) }));
+        Ok(Self {
+            mcp_url,
+            client_url,
+            people,
+            config,
+            started,
+            public,
+            listeners,
+            _idp: idp,
+            beside,
+            _passing: passing,
+        })
     }
 
     /// Serves until told to end.
@@ -84,7 +117,7 @@ impl Site {
     /// As `serve`.
     pub async fn serve_until(self, told_to_end: impl Future<Output = ()>) -> Result<(), Failure> {
         let served = serve_until(told_to_end, &self.config, self.started, self.public, self.listeners).await;
-        self.expenses.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
         served
     }
 }
@@ -115,13 +148,22 @@ fn cannot_listen(port: u16, error: &io::Error) -> Failure {
     ))
 }
 
-async fn bind_loopback() -> Result<TcpListener, Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| cannot_listen(0, &error))
+/// Any free port, and the origin that it is.
+async fn bind_loopback() -> Result<(TcpListener, String), Failure> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|e| cannot_listen(0, &e))?;
+    let port = local_port(&listener)?;
+    Ok((listener, format!("http://127.0.0.1:{port}")))
 }
 
 fn local_port(listener: &TcpListener) -> Result<u16, Failure> {
     let address = listener.local_addr();
     Ok(address.map_err(|error| Failure::Running(format!("A listener has no address: {error}.")))?.port())
+}
+
+fn passing_directory() -> Result<TempDir, Failure> {
+    TempDir::new().map_err(|error| {
+        Failure::Running(format!("No temporary directory can be made: {error}. Name one with --data-dir."))
+    })
 }
 
 /// A new one for each start: only the two halves of the demo know it.
@@ -159,7 +201,7 @@ fn configuration(
     upstream: &str,
 ) -> Result<Config, Failure> {
     let resource = format!(
-        r#"[{{ path = "/mcp", name = "Expenses", upstream = "{upstream}", scopes = {{
+        r#"[{{ path = "{MCP_PATH}", name = "Expenses", upstream = "{upstream}", scopes = {{
             "mcp.read" = "Read your expenses", "mcp.write" = "Add expenses" }} }}]"#
     );
     let scope = format!("api://{APPLICATION}/mcp.access");
@@ -178,17 +220,15 @@ fn configuration(
     config::load(None, named).map_err(|problems| Failure::Usage(problems.to_string()))
 }
 
-fn serve_expenses(
-    listener: TcpListener,
-    public_url: &str,
-    upstream: &str,
-    directory: PathBuf,
-) -> Result<JoinHandle<()>, Failure> {
+fn expenses_server(public_url: &str, upstream: &str, directory: PathBuf) -> Result<Router, Failure> {
     let ledger = FileLedger::open(&directory)
         .map_err(|e| Failure::Running(format!("{} cannot be used: {e}.", directory.display())))?;
     let settings = expenses::Settings::new(public_url, upstream);
-    let router = expenses::router(settings, Arc::new(ledger))
-        .map_err(|error| Failure::Running(format!("The MCP server cannot start: {error}.")))?;
+    expenses::router(settings, Arc::new(ledger))
+        .map_err(|error| Failure::Running(format!("The MCP server cannot start: {error}.")))
+}
+
+fn serve(listener: TcpListener, router: Router) -> JoinHandle<()> {
     // An error would be one of `accept`, which axum itself waits out.
-    Ok(tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() }))
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() })
 }

@@ -1,5 +1,6 @@
 //! The whole flow, once, by a client and a browser that know only the URL of the MCP server.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,13 +26,14 @@ use crate::demo::idp::Person;
 /// No step takes a tenth of it, unless it never ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the client calls itself.
+pub const CLIENT_NAME: &str = "Entrada demo";
+
 /// What is known before: to a client the URL, to a person who they are.
 pub struct Route {
     pub mcp_url: String,
     /// The client's own; nothing has to listen there.
     pub redirect_uri: String,
-    /// How the client calls itself.
-    pub client_name: &'static str,
     /// Who signs in, and which button of the identity provider's page says so.
     pub person: Person,
     pub button: String,
@@ -87,38 +89,25 @@ pub async fn walk(route: &Route, tell: &mut (dyn FnMut(Step) + Send)) -> Result<
     at("Discovery and registration", async { described(route, &client.asked(), tell) }).await?;
 
     let mut browser = Browser::new(Arc::new(Unwatched));
-    let sign_in = at("Consent", consent(route, &mut browser, client.authorize())).await?;
-    let scope = parameter(&sign_in, "scope");
-    tell(step(
-        "Consent",
-        "GET /authorize with PKCE and resource, read the page, POST /consent approve",
-        format!("303 to the identity provider, with Entrada's own state, nonce and PKCE, scope {scope}"),
-    ));
+    let (authorize, sign_in) = at("Consent", consent(&mut browser, client.authorize())).await?;
+    tell(step("Consent", &format!("GET {authorize}; POST /consent decision=approve"), came_to(&sign_in)));
 
     let callback = at("Sign-in", sign_in_as(route, &mut browser, &sign_in)).await?;
-    tell(step(
-        "Sign-in",
-        &format!("GET {}, pick {}", shown(&sign_in), route.person.name),
-        format!("303 {}?code=…&state=…", shown(&callback)),
-    ));
+    let picked = format!("GET {}; POST the person, {}", shown(&sign_in), route.person.name);
+    tell(step("Sign-in", &picked, came_to(&callback)));
 
     let back = at("Code", code(route, &mut browser, &callback)).await?;
-    let (code, issuer) = (parameter(&back, "code"), parameter(&back, "iss"));
-    tell(step(
-        "Code",
-        &format!("GET {}", callback.path()),
-        format!("303 {}?code={}&state=…&iss={issuer}", shown(&back), short(&code)),
-    ));
+    tell(step("Code", &format!("GET {} with code, state", callback.path()), came_to(&back)));
 
     let client = at("Token", async { Ok(client.finish(&back).await?) }).await?;
-    let token = at("Token", granted(&client)).await?;
-    tell(step("Token", "POST /token grant_type=authorization_code, code, code_verifier, resource", token));
+    let (asked, token) = at("Token", granted(&client)).await?;
+    tell(step("Token", &asked, token));
 
     let called = at("Tool call", call(route, &client)).await?;
     tell(step("Tool call", "POST /mcp tools/call whoami, with the access token", called));
 
-    let refreshed = at("Refresh", refresh(route, &client)).await?;
-    tell(step("Refresh", "POST /token grant_type=refresh_token, then whoami again", refreshed));
+    let (asked, refreshed) = at("Refresh", refresh(route, &client)).await?;
+    tell(step("Refresh", &format!("{asked}; whoami again"), refreshed));
     Ok(())
 }
 
@@ -143,7 +132,7 @@ async fn challenge(route: &Route) -> Result<String, Wrong> {
 
 async fn begin(route: &Route, challenge: &str) -> Result<Authorizing, Wrong> {
     let request = AuthorizationRequest::new(&route.redirect_uri)
-        .with_client_name(route.client_name)
+        .with_client_name(CLIENT_NAME)
         .with_challenge(challenge);
     Ok(Authorizing::begin(&route.mcp_url, request, Arc::new(Unwatched)).await?)
 }
@@ -157,44 +146,38 @@ fn described(route: &Route, asked: &[Asked], tell: &mut (dyn FnMut(Step) + Send)
     if said["resource"] != route.mcp_url.as_str() {
         return Err("the metadata are about another resource".into());
     }
-    let came = format!(
-        "200 resource {}, authorization server {}",
-        said["resource"], said["authorization_servers"][0]
-    );
+    let at = text(&said["authorization_servers"][0]);
+    let came = format!("200 resource {}, authorization server {at}", route.mcp_url);
     tell(step("Protected-resource metadata", &sent(resource), came));
 
     let said = server.json();
-    let (issuer, methods) = (&said["issuer"], &said["code_challenge_methods_supported"]);
-    let came =
-        format!("200 issuer {issuer}, PKCE {methods}, registration at {}", said["registration_endpoint"]);
+    let [issuer, endpoint] = ["issuer", "registration_endpoint"].map(|name| text(&said[name]));
+    let method = text(&said["code_challenge_methods_supported"][0]);
+    let came = format!("200 issuer {issuer}, PKCE {method}, registration at {endpoint}");
     tell(step("Authorization-server metadata", &sent(server), came));
 
-    let said = registration.json();
-    let id = said["client_id"].as_str().ok_or("the registration has no client_id")?;
-    let came = format!(
-        "{} client_id {} of {} characters, which is stored nowhere",
-        registration.status,
-        short(id),
-        id.len()
-    );
-    let sent = format!(
-        "{} client_name {:?}, redirect_uris [{:?}]",
-        sent(registration),
-        route.client_name,
-        route.redirect_uri
-    );
-    tell(step("Registration", &sent, came));
+    let id = text(&registration.json()["client_id"]);
+    let (asked, status) = (sent(registration), registration.status);
+    let named = format!("{asked} client_name {CLIENT_NAME}, redirect_uris {}", route.redirect_uri);
+    let came = format!("{status} client_id {} of {} characters, stored nowhere", short(&id), id.len());
+    tell(step("Registration", &named, came));
     Ok(())
 }
 
-/// The consent page, read and approved.
-async fn consent(route: &Route, browser: &mut Browser, authorize: &Url) -> Result<Url, Wrong> {
+/// The consent page, read and approved: what was asked, and where the person goes to sign in.
+async fn consent(browser: &mut Browser, authorize: &Url) -> Result<(String, Url), Wrong> {
     let page = browser.get(authorize.as_str()).await?;
-    if page.status != StatusCode::OK || !page.body.contains(route.client_name) {
+    if page.status != StatusCode::OK || !page.body.contains(CLIENT_NAME) {
         return Err("there is no consent page that names the client".into());
     }
     let approved = browser.submit(&page, "decision", "approve").await?;
-    redirect(approved.as_ref())
+    let sign_in = redirect(approved.as_ref())?;
+    let own = ["client_id", "redirect_uri", "resource", "state", "code_challenge"];
+    let values = own.map(|name| encoded(&parameter(authorize, name)));
+    if values.iter().any(|value| !value.is_empty() && sign_in.as_str().contains(value)) {
+        return Err("something of the client's goes to the identity provider".into());
+    }
+    Ok((format!("{} with {}", authorize.path(), names(authorize.query_pairs())), sign_in))
 }
 
 /// The identity provider's page, and the way back from it.
@@ -220,15 +203,13 @@ fn redirect(page: Option<&Page>) -> Result<Url, Wrong> {
     page.location().ok_or_else(|| Wrong(format!("{} and no redirect from {}", page.status, shown(&page.url))))
 }
 
-/// What the token says of itself.
-async fn granted(client: &Authorized) -> Result<String, Wrong> {
-    let asked = client.asked();
-    let said = asked.last().map(Asked::json).unwrap_or_default();
-    let claims = claims(client.tokens().await?.access.expose_secret())?;
-    Ok(format!(
-        "200 access token for {} s, aud {}, scope {}; refresh token",
-        said["expires_in"], claims["aud"], said["scope"]
-    ))
+/// What was asked for the token, and what it says of itself.
+async fn granted(client: &Authorized) -> Result<(String, String), Wrong> {
+    let asked = client.asked().pop().ok_or("the client asked for no token")?;
+    let (said, claims) = (asked.json(), claims(client.tokens().await?.access.expose_secret())?);
+    let (seconds, audience, scope) = (text(&said["expires_in"]), text(&claims["aud"]), text(&said["scope"]));
+    let came = format!("200 access token, {seconds} s, aud {audience}, scope {scope}; refresh token");
+    Ok((sent_form(&asked), came))
 }
 
 /// Who the MCP server behind the gateway says is calling.
@@ -240,20 +221,21 @@ async fn call(route: &Route, client: &Authorized) -> Result<String, Wrong> {
     if who["oid"] != route.person.oid.as_str() {
         return Err("the MCP server was told of somebody else".into());
     }
-    Ok(format!("200 oid {}, tid {}, scope {}", who["oid"], who["tid"], who["scope"]))
+    let [oid, tid] = ["oid", "tid"].map(|name| text(&who[name]));
+    Ok(format!("200 oid {oid}, tid {tid}"))
 }
 
-async fn refresh(route: &Route, client: &Authorized) -> Result<String, Wrong> {
+async fn refresh(route: &Route, client: &Authorized) -> Result<(String, String), Wrong> {
     let before = client.tokens().await?;
     let after = client.refresh().await?;
-    let same = |one: &str, other: &str| one == other;
-    if same(before.access.expose_secret(), after.access.expose_secret())
-        || same(before.refresh.expose_secret(), after.refresh.expose_secret())
+    if before.access.expose_secret() == after.access.expose_secret()
+        || before.refresh.expose_secret() == after.refresh.expose_secret()
     {
         return Err("the tokens are the old ones".into());
     }
+    let asked = client.asked().pop().ok_or("the client asked for no token")?;
     let called = call(route, client).await?;
-    Ok(format!("200 a new access token and a new refresh token; whoami: {called}"))
+    Ok((sent_form(&asked), format!("200 new access token and refresh token; {called}")))
 }
 
 /// The claims of a token, unverified: to show them.
@@ -268,6 +250,29 @@ fn sent(asked: &Asked) -> String {
     format!("{} {}", asked.method, asked.url.path())
 }
 
+fn sent_form(asked: &Asked) -> String {
+    let grant_type = asked.parameter("grant_type").unwrap_or_default();
+    let others = url::form_urlencoded::parse(asked.body.as_bytes()).filter(|(name, _)| name != "grant_type");
+    format!("{} grant_type={grant_type} with {}", sent(asked), names(others))
+}
+
+/// The answer that led there.
+fn came_to(url: &Url) -> String {
+    let issuer = parameter(url, "iss");
+    let issuer = if issuer.is_empty() { issuer } else { format!("; iss {issuer}") };
+    format!("303 {} with {}{issuer}", shown(url), names(url.query_pairs()))
+}
+
+/// The names of parameters. Their values may be secrets.
+fn names<'p>(pairs: impl Iterator<Item = (Cow<'p, str>, Cow<'p, str>)>) -> String {
+    pairs.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// A value as it stands in a query.
+fn encoded(value: &str) -> String {
+    url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
 /// An address without its query, which may hold a secret.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
@@ -275,12 +280,18 @@ fn shown(url: &Url) -> String {
     url.into()
 }
 
+/// A member as a person reads it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// The beginning of a secret, or of something as long.
 fn short(text: &str) -> String {
     text.chars().take(9).chain(['…']).collect()
 }
 
-fn parameter(url: &Url, name: &str) -> String {
+/// A parameter of the query, or nothing.
+pub(super) fn parameter(url: &Url, name: &str) -> String {
     let mut pairs = url.query_pairs();
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
 }

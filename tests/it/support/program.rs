@@ -190,7 +190,8 @@ listen = "127.0.0.1:0"
         self.front.settled().await;
     }
 
-    fn spawn(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
+    /// Starts the program, and does not wait for anything.
+    pub fn spawn(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
         let mut child = Command::new(env!("CARGO_BIN_EXE_entrada"))
             .args(arguments)
             .current_dir(self.dir.path())
@@ -241,6 +242,23 @@ impl Program {
         let fits = |line: &&Value| line[field] == value;
         let found = self.stderr.wait(|text| log_lines(text).iter().find(|line| fits(line)).cloned()).await;
         found.unwrap_or_else(|| panic!("{field} {value} was never logged:\n{}", self.stderr.text()))
+    }
+
+    /// Waits until these words are logged, in a log that is text.
+    pub async fn logged_text(&self, words: &str) {
+        let found = self.stderr.wait(|text| text.contains(words).then_some(())).await;
+        found.unwrap_or_else(|| panic!("{words} was never logged:\n{}", self.stderr.text()));
+    }
+
+    /// The first printed line that begins so, without the beginning. Waits for it.
+    pub async fn printed(&self, beginning: &str) -> String {
+        let rest = |line: &str| line.strip_prefix(beginning).map(str::to_owned);
+        let whole =
+            |text: &str| text.split_inclusive('\n').filter(|line| line.ends_with('\n')).find_map(rest);
+        let found = self.stdout.wait(whole).await;
+        let found =
+            found.unwrap_or_else(|| panic!("{beginning:?} was never printed:\n{}", self.stdout.text()));
+        found.trim_end().to_owned()
     }
 
     /// Every log line so far. Fails when one is not JSON.
