@@ -142,9 +142,13 @@ async fn bind_localhost(port: u16) -> Result<Vec<TcpListener>, Failure> {
 }
 
 fn cannot_listen(port: u16, error: &io::Error) -> Failure {
+    let remedy = match error.kind() {
+        ErrorKind::AddrInUse => "Stop what listens there, or choose",
+        _ => "Choose",
+    };
     Failure::Running(format!(
-        "Cannot listen on localhost:{port}: {error}. Stop what listens there, or choose another port with \
-         --port; --port 0 takes any that is free."
+        "Cannot listen on localhost:{port}: {error}. {remedy} another port with --port; --port 0 takes any \
+         that is free."
     ))
 }
 
