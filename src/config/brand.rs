@@ -23,7 +23,7 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<Brand> {
     let logo = values.text("brand.logo", logo);
     let accent = values.text("brand.accent", accent);
     let support_url = values.text("brand.support_url", support_url);
-    if values.is_set("brand.logo") && !values.is_set("brand.name") {
+    if logo.is_some() && !values.is_set("brand.name") {
         let sentence = "A logo says nothing to those who cannot see it. Write brand.name beside it.";
         values.problem::<()>("brand.logo", sentence);
     }

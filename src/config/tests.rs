@@ -1,8 +1,10 @@
+mod brand;
 mod environment;
 mod secrets;
 mod sentences;
 
 use super::*;
+use crate::domain::colour::Colour;
 use std::ffi::OsString;
 use std::fs;
 
@@ -20,7 +22,7 @@ const REQUIRED: &[(&str, &str)] = &[
     ("ENTRADA_RESOURCE", r#"[{path="/mcp", scopes={"mcp.read"="Read"}}]"#),
 ];
 
-const FULL: &str = r#"
+const FULL: &str = r##"
 public_url = "https://mcp.example.com"
 listen = ["0.0.0.0:8000", "[::1]:8001"]
 data_dir = "/var/lib/entrada"
@@ -71,12 +73,17 @@ path = "/mcp2"
 [resource.scopes]
 "files.all" = "Everything"
 
+[brand]
+name = "Contoso"
+accent = "#0F6E56"
+support_url = "mailto:help@contoso.example"
+
 [log]
 format = "json"
 
 [metrics]
 listen = "127.0.0.1:9464"
-"#;
+"##;
 
 type Env<'a> = &'a [(&'a str, &'a str)];
 
@@ -151,6 +158,13 @@ fn a_full_file_is_read_as_written() {
         recheck: Duration::ZERO,
     };
     assert_eq!(config.tokens, tokens);
+    let brand = Brand {
+        name: Some("Contoso".to_owned()),
+        logo: None,
+        accent: Colour::of(0x0f_6e56),
+        support_url: Some("mailto:help@contoso.example".to_owned()),
+    };
+    assert_eq!(config.brand, brand);
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.metrics, Some("127.0.0.1:9464".parse().unwrap()));
 
@@ -203,6 +217,7 @@ fn what_is_left_out_has_the_documented_default() {
         recheck: 5 * MINUTE,
     };
     assert_eq!(config.tokens, tokens);
+    assert_eq!(config.brand, Brand::default());
     assert_eq!((config.log_format, config.metrics), (LogFormat::Text, None));
     let resource = &config.resources[0];
     assert_eq!((resource.name.as_str(), resource.default, resource.access), ("/mcp", false, HOUR));

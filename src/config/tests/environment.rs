@@ -40,10 +40,16 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_TOKENS__GRACE", "1s"),
         ("ENTRADA_TOKENS__RECHECK", "2s"),
         ("ENTRADA_RESOURCE", r#"[{path="/x", upstream="http://x/", scopes={"B.c"="B", "A.c"="A"}}]"#),
+        ("ENTRADA_BRAND__NAME", "Other"),
+        ("ENTRADA_BRAND__ACCENT", "#000000"),
+        ("ENTRADA_BRAND__SUPPORT_URL", "https://other.example.com/"),
         ("ENTRADA_LOG__FORMAT", "text"),
         ("ENTRADA_METRICS__LISTEN", "127.0.0.1:3"),
     ];
-    let mut expected: Vec<_> = SETTINGS.iter().filter(|s| s.key != "upstream.issuer").map(variable).collect();
+    // The one is for the other kind of provider, the other needs a file.
+    let elsewhere = ["upstream.issuer", "brand.logo"];
+    let here = SETTINGS.iter().filter(|setting| !elsewhere.contains(&setting.key));
+    let mut expected: Vec<_> = here.map(variable).collect();
     expected.dedup();
     assert_eq!(env.map(|(name, _)| name).to_vec(), expected);
 
@@ -73,6 +79,9 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.resources.len(), 1);
     assert_eq!(config.resources[0].scopes, text_pairs(&[("B.c", "B"), ("A.c", "A")]));
     assert_eq!(config.resources[0].access, seconds(61));
+    let brand = config.brand;
+    assert_eq!((brand.name.as_deref(), brand.accent), (Some("Other"), Colour::BLACK));
+    assert_eq!(brand.support_url.as_deref(), Some("https://other.example.com/"));
     assert_eq!((config.log_format, config.metrics), (LogFormat::Text, Some("127.0.0.1:3".parse().unwrap())));
 }
 

@@ -18,8 +18,14 @@ fn assert_hidden(lines: &[String], about: &str) {
 #[test]
 fn no_setting_shows_what_is_wrong_in_it() {
     // What takes any text, and so finds nothing wrong with the canary.
-    let free =
-        ["data_dir", "upstream.client_id", "upstream.client_secret", "upstream.scopes", "resource[].name"];
+    let free = [
+        "data_dir",
+        "upstream.client_id",
+        "upstream.client_secret",
+        "upstream.scopes",
+        "resource[].name",
+        "brand.name",
+    ];
     let ill_typed = [
         "8675309".to_owned(),
         "86753098675309867530986753098675309".to_owned(),
