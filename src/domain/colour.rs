@@ -10,7 +10,9 @@ pub const READABLE: f64 = 4.5;
 pub struct Colour([u8; 3]);
 
 impl Colour {
+    /// The darkest there is.
     pub const BLACK: Self = Self([0; 3]);
+    /// The brightest there is.
     pub const WHITE: Self = Self([255; 3]);
 
     /// A colour by its six hexadecimal digits, as in `0x0b57d0`.

@@ -22,7 +22,10 @@ const STYLE: &str = include_str!("style.css");
 // `form-action` is left out: browsers apply it to the redirect back to the client as well.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE));
-    format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'")
+    // The image is the empty icon, without which browsers ask for one.
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    )
 });
 
 #[derive(Template)]
