@@ -53,6 +53,8 @@ impl Server {
 #[group(required = true, multiple = false)]
 pub struct Which {
     /// One grant, as `grant list` and the claim `sid` name it.
+    // One in 64 begins with a hyphen: they are base64url.
+    #[arg(allow_hyphen_values = true)]
     grant: Option<String>,
     /// All of a person's: tid:oid, or oidc: and the provider's sub.
     #[arg(long, value_name = "SUBJECT")]

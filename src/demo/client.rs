@@ -38,6 +38,9 @@ pub enum ClientError {
     /// In one of the requests of OAuth, or in what came back.
     #[error("{0}")]
     Auth(#[from] AuthError),
+    /// The authorization server says no, in its own words (RFC 6749 §4.1.2.1).
+    #[error("{0}")]
+    Refused(String),
     /// No MCP session.
     #[error("{0}")]
     Connect(#[from] Box<ClientInitializeError>),
@@ -171,11 +174,21 @@ impl Authorizing {
         asked(&self.recorder)
     }
 
+    /// Whether it is the answer to this request.
+    #[must_use]
+    pub fn is_answered_by(&self, back: &Url) -> bool {
+        parameter(back, "state") == parameter(&self.authorize, "state")
+    }
+
     /// Redeems what the browser brought back.
     ///
     /// # Errors
     /// When it is an error, belongs to another request, or the code is refused.
     pub async fn finish(mut self, back: &Url) -> Result<Authorized, ClientError> {
+        // rmcp would only miss the code.
+        if let (true, Some(error)) = (self.is_answered_by(back), parameter(back, "error")) {
+            return Err(ClientError::Refused(parameter(back, "error_description").unwrap_or(error)));
+        }
         self.state.handle_callback_url(back.as_str()).await?;
         let manager = self.state.into_authorization_manager();
         let manager = manager.ok_or(ClientError::Unexpected("the client has no tokens after all"))?;
@@ -263,6 +276,12 @@ impl<H: ClientHandler> Session<H> {
         // An error means that it has ended already.
         self.running.cancel().await.ok();
     }
+}
+
+/// A parameter of the query.
+#[must_use]
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 fn asked(recorder: &Recorder) -> Vec<Asked> {

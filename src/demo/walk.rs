@@ -291,7 +291,6 @@ fn short(text: &str) -> String {
 }
 
 /// A parameter of the query, or nothing.
-pub(super) fn parameter(url: &Url, name: &str) -> String {
-    let mut pairs = url.query_pairs();
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+fn parameter(url: &Url, name: &str) -> String {
+    client::parameter(url, name).unwrap_or_default()
 }

@@ -13,6 +13,7 @@ use axum::extract::OriginalUri;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
+use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -26,10 +27,10 @@ use crate::demo::client::ClientError;
 use crate::demo::invitation::Invitation;
 use crate::demo::invitation::invitations;
 use crate::demo::walk::CLIENT_NAME;
-use crate::demo::walk::parameter;
 use crate::domain::brand::Brand;
 use crate::http::Look;
 use crate::http::page;
+use crate::http::with_security_headers;
 
 /// Sign-ins that wait for a person. More are forgotten, the oldest first.
 const MOST_WAITING: usize = 16;
@@ -37,8 +38,8 @@ const MOST_WAITING: usize = 16;
 struct WebClient {
     mcp_url: String,
     redirect_uri: String,
-    /// By `state`.
-    waiting: Mutex<VecDeque<(String, Authorizing)>>,
+    /// The latest first.
+    waiting: Mutex<VecDeque<Authorizing>>,
     look: Look,
 }
 
@@ -75,6 +76,7 @@ pub fn router(mcp_url: &str, origin: &str) -> Router {
         .route("/", get(start))
         .route("/sign-in", get(sign_in))
         .route("/callback", get(callback))
+        .layer(map_response(with_security_headers))
         .with_state(Arc::new(client))
 }
 
@@ -109,7 +111,7 @@ impl WebClient {
         let authorize = authorizing.authorize().clone();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.truncate(MOST_WAITING - 1);
-        waiting.push_front((parameter(&authorize, "state"), authorizing));
+        waiting.push_front(authorizing);
         Ok(authorize)
     }
 
@@ -117,9 +119,8 @@ impl WebClient {
     async fn finish(&self, query: &str) -> Result<Vec<(&'static str, String)>, ClientError> {
         let back = Url::parse(&format!("{}?{query}", self.redirect_uri));
         let back = back.map_err(|_| ClientError::Unexpected("the browser came back with no address"))?;
-        let authorizing = self.take(&parameter(&back, "state"));
-        let unknown = ClientError::Unexpected("this sign-in has ended, or was begun elsewhere");
-        let client = authorizing.ok_or(unknown)?.finish(&back).await?;
+        let unknown = ClientError::Unexpected("This sign-in has ended, or was begun elsewhere.");
+        let client = self.take(&back).ok_or(unknown)?.finish(&back).await?;
         let session = client.connect(()).await?;
         session.call("whoami").await?;
         client.refresh().await?;
@@ -130,10 +131,10 @@ impl WebClient {
         Ok(["oid", "tid", "sub", "scope", "client_id"].map(|name| (name, said(name))).into())
     }
 
-    fn take(&self, state: &str) -> Option<Authorizing> {
+    fn take(&self, back: &Url) -> Option<Authorizing> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.iter().position(|(of, _)| of == state)?;
-        waiting.remove(at).map(|(_, authorizing)| authorizing)
+        let at = waiting.iter().position(|authorizing| authorizing.is_answered_by(back))?;
+        waiting.remove(at)
     }
 
     fn not_signed_in(&self, error: &ClientError) -> Response {

@@ -24,6 +24,7 @@ use crate::flows::AuthServer;
 use crate::http::page::Pages;
 use crate::protocol::metadata::path;
 
+pub use answer::with_security_headers;
 pub use look::Look;
 pub use page::page;
 
@@ -73,7 +74,7 @@ pub fn router(auth: AuthServer) -> Router {
         .route(path::READY, get(health::ready))
         .fallback(page::not_found)
         .method_not_allowed_fallback(page::method_not_allowed)
-        .layer(map_response(answer::with_security_headers))
+        .layer(map_response(with_security_headers))
         .layer(from_fn(answer::to_the_end))
         .with_state(Site { auth, pages })
 }

@@ -94,6 +94,7 @@ async fn without_a_server_it_says_what_to_do() {
     site.start().await.stop().await;
     nobody(site.grant(&["list"]).await);
     nobody(site.grant(&["revoke", "a-grant"]).await);
+    nobody(site.grant(&["revoke", "-hXv_4XQd"]).await);
 }
 
 #[tokio::test]

@@ -107,7 +107,9 @@ async fn it_goes_on_serving_and_a_person_goes_the_same_way_in_a_browser() {
     let page = browser.get(other.as_str()).await.unwrap();
     let back = location(&browser.submit(&page, "decision", "deny").await.unwrap().unwrap());
     let declined = browser.get(back.as_str()).await.unwrap();
-    assert!(declined.status == 400 && declined.body.contains("href=\"/sign-in\""), "{}", declined.body);
+    assert!(declined.status == 400 && declined.body.contains("The user declined."), "{}", declined.body);
+    assert!(declined.body.contains("href=\"/sign-in\""), "{}", declined.body);
+    assert_eq!(declined.headers["cache-control"], "no-store");
 
     let ended = program.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");

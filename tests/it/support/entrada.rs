@@ -59,6 +59,8 @@ use crate::support::script::Scripted;
 use crate::support::vigil::Log;
 use crate::support::vigil::Vigil;
 
+pub use entrada::demo::client::parameter;
+
 pub const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub const ISSUER: &str = "https://mcp.example.com";
 pub const UPSTREAM_SECRET: &str = "upstream-secret-0012345";
@@ -179,11 +181,6 @@ impl Answer {
     pub fn location(&self) -> Url {
         Url::parse(self.header("location")).unwrap_or_else(|_| panic!("no redirect: {self:?}"))
     }
-}
-
-/// A parameter of a URL's query.
-pub fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// One Entrada, and all that it stands on. Dropped, it asserts that no secret got out.
