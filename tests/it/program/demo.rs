@@ -7,16 +7,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entrada::demo::browser::Browser;
 use entrada::demo::browser::Unwatched;
+use entrada::demo::client;
+use entrada::demo::client::Authorized;
+use entrada::demo::client::Authorizing;
 use entrada::demo::idp::Person;
 use entrada::demo::idp::Reply;
 use entrada::demo::walk::Route;
 use entrada::demo::walk::walk;
+use rmcp::model::CallToolRequestParams;
 use serde_json::Value;
 use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
 use crate::support::entrada::TENANT;
+use crate::support::mcp;
 use crate::support::program::Program;
 use crate::support::program::Site;
 use crate::support::web_browser::location;
@@ -114,6 +119,37 @@ async fn it_goes_on_serving_and_a_person_goes_the_same_way_in_a_browser() {
     let ended = program.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(!site.data().join("admin.sock").exists());
+}
+
+/// A client of this person's, signed in by the identity provider's page.
+async fn client_of(mcp_url: &str, person: usize) -> Authorized {
+    let request = mcp::request(&client::challenge(mcp_url).await.unwrap());
+    let client = Authorizing::begin(mcp_url, request, Arc::new(Unwatched)).await.unwrap();
+    let mut browser = Browser::new(Arc::new(Unwatched));
+    let consent = browser.get(client.authorize().as_str()).await.unwrap();
+    let idp = location(&browser.submit(&consent, "decision", "approve").await.unwrap().unwrap());
+    let people = browser.get(idp.as_str()).await.unwrap();
+    let picked = browser.submit(&people, "person", &person.to_string()).await.unwrap().unwrap();
+    let back = location(&browser.get(location(&picked).as_str()).await.unwrap());
+    client.finish(&back).await.unwrap()
+}
+
+#[tokio::test]
+async fn nobody_sees_the_expenses_of_anybody_else() {
+    let site = Site::new().await;
+    let (_program, mcp_url, _) = serving(&site, &[]).await;
+    let (ada, ben) = (client_of(&mcp_url, 0).await, client_of(&mcp_url, 1).await);
+    let (adas, bens) = (ada.connect(()).await.unwrap(), ben.connect(()).await.unwrap());
+    let lunch = json!({ "date": "2026-03-01", "cents": 1250, "currency": "EUR", "category": "lunch" });
+    let Value::Object(lunch) = lunch else { panic!("an object") };
+    let add = CallToolRequestParams::new("add_expense").with_arguments(lunch);
+    assert_ne!(adas.running.call_tool(add).await.unwrap().is_error, Some(true));
+
+    let listed = adas.call("list_expenses").await.unwrap();
+    assert_eq!((&listed["count"], &listed["expenses"][0]["cents"]), (&json!(1), &json!(1250)), "{listed}");
+    assert_eq!(listed["expenses"][0]["client_id"], ada.tokens().await.unwrap().client_id);
+    assert_eq!(bens.call("list_expenses").await.unwrap()["count"], 0);
+    assert_eq!(bens.call("total_by_category").await.unwrap()["totals"], json!([]));
 }
 
 #[tokio::test]
