@@ -9,21 +9,7 @@ use reqwest::RequestBuilder;
 use reqwest::redirect;
 use url::Url;
 
-use crate::demo::client::Asked;
-
-/// Sees all that comes back to a client and its browser. Tests look for secrets there.
-pub trait Watch: Send + Sync {
-    /// Where it came from, the head, and the body.
-    fn answered(&self, _url: &Url, _headers: &HeaderMap, _body: &str) {}
-
-    /// A request of the client's OAuth.
-    fn asked(&self, _asked: &Asked) {}
-}
-
-/// Nobody looks.
-pub struct Unwatched;
-
-impl Watch for Unwatched {}
+use crate::demo::watch::Watch;
 
 /// A client that asks the server itself: what is served on this machine is not to be had from the
 /// proxy that the environment may name.

@@ -29,8 +29,9 @@ use serde_json::Value;
 use thiserror::Error;
 use url::Url;
 
-use crate::demo::browser::Watch;
 use crate::demo::browser::direct;
+use crate::demo::watch::Asked;
+use crate::demo::watch::Watch;
 
 /// Why the client does not get on.
 #[derive(Debug, Error)]
@@ -53,31 +54,6 @@ pub enum ClientError {
     /// Something that every server does was not done.
     #[error("{0}")]
     Unexpected(&'static str),
-}
-
-/// A request of the client's OAuth, and its answer. Both may hold secrets: it has no `Debug`.
-#[derive(Clone)]
-pub struct Asked {
-    pub method: String,
-    pub url: Url,
-    pub body: String,
-    pub status: u16,
-    pub answer: String,
-}
-
-impl Asked {
-    /// The answer, where it is JSON, else null.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.answer).unwrap_or_default()
-    }
-
-    /// A parameter of the form that was sent.
-    #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<String> {
-        let mut form = url::form_urlencoded::parse(self.body.as_bytes());
-        form.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    }
 }
 
 /// Carries the client's OAuth requests, and remembers them.

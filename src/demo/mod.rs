@@ -9,4 +9,5 @@ pub mod idp;
 pub mod invitation;
 pub mod site;
 pub mod walk;
+pub mod watch;
 pub mod web_client;

@@ -15,13 +15,13 @@ use url::Url;
 
 use crate::demo::browser::Browser;
 use crate::demo::browser::Page;
-use crate::demo::browser::Unwatched;
 use crate::demo::client;
-use crate::demo::client::Asked;
 use crate::demo::client::Authorized;
 use crate::demo::client::Authorizing;
 use crate::demo::client::ClientError;
 use crate::demo::idp::Person;
+use crate::demo::watch::Asked;
+use crate::demo::watch::Unwatched;
 
 /// No step takes a tenth of it, unless it never ends.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -20,13 +20,13 @@ use axum::routing::get;
 use rmcp::transport::auth::AuthorizationRequest;
 use url::Url;
 
-use crate::demo::browser::Unwatched;
 use crate::demo::client;
 use crate::demo::client::Authorizing;
 use crate::demo::client::ClientError;
 use crate::demo::invitation::Invitation;
 use crate::demo::invitation::invitations;
 use crate::demo::walk::CLIENT_NAME;
+use crate::demo::watch::Unwatched;
 use crate::domain::brand::Brand;
 use crate::http::Look;
 use crate::http::page;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use entrada::demo::browser::Browser;
-use entrada::demo::browser::Watch;
 use entrada::demo::idp::Person;
+use entrada::demo::watch::Watch;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use entrada::demo::client;
-use entrada::demo::client::Asked;
 use entrada::demo::client::ClientError;
+use entrada::demo::watch::Asked;
 use rmcp::ClientHandler;
 use rmcp::RoleClient;
 use rmcp::ServiceError;

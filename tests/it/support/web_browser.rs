@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use entrada::demo::browser::Browser;
 use entrada::demo::browser::Page;
-use entrada::demo::browser::Watch;
-use entrada::demo::client::Asked;
+use entrada::demo::watch::Asked;
+use entrada::demo::watch::Watch;
 use url::Url;
 
 use crate::support::browser::hidden;
