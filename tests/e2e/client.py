@@ -26,6 +26,7 @@ class Client:
             "BROWSER": str(STAND_IN),
             "OPENED_URLS": str(self._opened),
         }
+        self._mark = f"OPENED_URLS={self._opened}".encode()
         with self._output.open("wb") as out, self._errors.open("ab") as err:
             self._process = subprocess.Popen(
                 command,
@@ -34,8 +35,6 @@ class Client:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                # A group of its own, so that nothing that it starts outlives the test.
-                start_new_session=True,
             )
 
     def opened(self) -> list[str]:
@@ -69,11 +68,13 @@ class Client:
         return self._process.returncode
 
     def stop(self) -> None:
-        """Ends whatever it left."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        """Ends whatever it left: every process that has its environment, whoever is its parent by now."""
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if self._mark in environment.read_bytes().split(b"\0"):
+                    os.kill(int(environment.parent.name), signal.SIGKILL)
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                pass  # It has ended, or is somebody else's.
         self._process.wait()
 
     def _running(self) -> bool:
