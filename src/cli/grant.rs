@@ -10,6 +10,7 @@ use clap::Subcommand;
 use crate::app::admin;
 use crate::app::exit::Failure;
 use crate::cli::Configuration;
+use crate::cli::say;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
@@ -66,7 +67,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
         Command::List { server, user } => {
             let selection = user.map_or(Selection::All, Selection::User);
             let found = admin::ask(&server.data_dir()?, &admin::Command::ListGrants(selection)).await?;
-            print(&found);
+            print(&found)?;
         }
         Command::Revoke { server, which } => {
             let selection = match (which.grant, which.user) {
@@ -76,25 +77,25 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             };
             let one = matches!(selection, Selection::Grant(_));
             let ended = admin::ask(&server.data_dir()?, &admin::Command::RevokeGrants(selection)).await?;
-            print(&ended);
+            print(&ended)?;
             if one && ended.selected == 0 {
                 return Err(Failure::Running(
                     "There is no grant of that name. `entrada grant list` shows them.".to_owned(),
                 ));
             }
-            println!("{} ended.", ended.grants.len());
+            say(&format!("{} ended.", ended.grants.len()))?;
         }
     }
     Ok(())
 }
 
-fn print(found: &Found) {
-    println!(
+fn print(found: &Found) -> Result<(), Failure> {
+    say(&format!(
         "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  CLIENT",
         "GRANT", "STATE", "LAST USED", "EXPIRES", "SUBJECT"
-    );
+    ))?;
     for grant in &found.grants {
-        println!(
+        say(&format!(
             "{:<22}  {:<8}  {:<20}  {:<20}  {:<73}  {} ({})",
             grant.grant,
             grant.state,
@@ -103,11 +104,12 @@ fn print(found: &Found) {
             printable(&grant.subject),
             printable(&grant.client_name),
             grant.client,
-        );
+        ))?;
     }
     if found.unreadable > 0 {
-        println!("{} more cannot be read with this server's keys.", found.unreadable);
+        say(&format!("{} more cannot be read with this server's keys.", found.unreadable))?;
     }
+    Ok(())
 }
 
 fn utc(seconds: i64) -> String {

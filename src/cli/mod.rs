@@ -1,12 +1,14 @@
 //! The command line.
 
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command answers where it was asked")]
+#![expect(clippy::print_stderr, reason = "a command answers where it was asked")]
 
 #[cfg(feature = "demo")]
 mod demo;
 mod grant;
 mod log;
 
+use std::io::Write;
+use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,17 +78,20 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(configuration) => {
             let config = configuration.load()?;
-            log::start(config.log_format == LogFormat::Json, log::DEFAULT);
+            log::start(config.log_format == LogFormat::Json);
             runtime()?.block_on(serve::serve(&config))
         }
         #[cfg(feature = "demo")]
         Command::Demo(options) => runtime()?.block_on(demo::execute(options)),
         Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
-        Command::Settings => {
-            print!("{}", config::markdown_table());
-            Ok(())
-        }
+        Command::Settings => say(config::markdown_table().trim_end()),
     }
+}
+
+/// Prints a line. Whoever read may have gone, as `head` does.
+fn say(line: &str) -> Result<(), Failure> {
+    writeln!(stdout(), "{line}")
+        .map_err(|error| Failure::Running(format!("Nothing can be printed: {error}.")))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

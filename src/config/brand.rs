@@ -1,6 +1,7 @@
 //! What the pages show of the operator: `[brand]`.
 
 use std::fs::File;
+use std::fs::metadata;
 use std::io::ErrorKind;
 use std::io::Read;
 
@@ -52,6 +53,10 @@ fn support_url(text: &str) -> Result<String, String> {
 /// The picture in the file at `path`, known by its content.
 fn logo(path: &str) -> Result<Logo, String> {
     let mut bytes = Vec::new();
+    // A pipe would be waited for.
+    if metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(format!("This is not a file. Name {PICTURES}."));
+    }
     let read = File::open(path)
         .and_then(|file| file.take(MAX_LOGO as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| match error.kind() {
@@ -85,14 +90,25 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
 
 /// Whether the first element is `svg`, after what XML lets stand before it.
 fn is_svg(text: &str) -> bool {
-    const BEFORE: [(&str, &str); 3] = [("<?", "?>"), ("<!--", "-->"), ("<!", ">")];
     let mut rest = text.trim_start_matches('\u{feff}').trim_start();
-    while let Some((_, after)) =
-        BEFORE.iter().find_map(|(open, close)| rest.strip_prefix(open)?.split_once(close))
-    {
+    while let Some(after) = after_prolog(rest) {
         rest = after.trim_start();
     }
     rest.strip_prefix("<svg").is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>', '/']))
+}
+
+/// What follows an instruction, a comment, or a document type with or without declarations in it.
+fn after_prolog(text: &str) -> Option<&str> {
+    let within = |open: &str, close: &str| Some(text.strip_prefix(open)?.split_once(close)?.1);
+    let instruction_or_comment = within("<?", "?>").or_else(|| within("<!--", "-->"));
+    instruction_or_comment.or_else(|| {
+        let (head, after) = text.strip_prefix("<!")?.split_once('>')?;
+        if head.contains('[') {
+            text.split_once(']')?.1.split_once('>').map(|(_, after)| after)
+        } else {
+            Some(after)
+        }
+    })
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -33,6 +33,9 @@ use crate::demo::browser::direct;
 use crate::demo::watch::Asked;
 use crate::demo::watch::Watch;
 
+/// What it calls itself.
+pub const NAME: &str = "Entrada demo";
+
 /// Why the client does not get on.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -107,6 +110,12 @@ pub async fn challenge(mcp_url: &str) -> Result<String, ClientError> {
         Ok(_) => Err(ClientError::Unexpected("the server let a client in that had no token")),
         Err(error) => error.auth_challenge().map(str::to_owned).ok_or_else(|| Box::new(error).into()),
     }
+}
+
+/// What the demo's client asks for, with that challenge before it.
+#[must_use]
+pub fn request(redirect_uri: &str, challenge: &str) -> AuthorizationRequest {
+    AuthorizationRequest::new(redirect_uri).with_client_name(NAME).with_challenge(challenge)
 }
 
 /// A client on its way to a token.

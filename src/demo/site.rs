@@ -1,10 +1,12 @@
 //! Everything on one machine: Entrada as `serve` runs it, an identity provider, an MCP server, a client.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,7 +80,7 @@ impl Site {
         let passing = if asked == 0 && data_dir.is_none() { Some(passing_directory()?) } else { None };
         let lasting = || data_dir.map_or_else(|| PathBuf::from(format!("data/demo/{port}")), Path::to_owned);
         let data_dir = passing.as_ref().map_or_else(lasting, |passing| passing.path().to_owned());
-        let public_url = format!("http://localhost:{port}");
+        let public_url = origin(port);
         let mcp_url = format!("{public_url}{MCP_PATH}");
         let (idp_listener, _) = bind_loopback().await?;
         let (tools_listener, tools_url) = bind_loopback().await?;
@@ -130,11 +132,12 @@ async fn bind_localhost(port: u16) -> Result<Vec<TcpListener>, Failure> {
         let bound = local_port(&first)?;
         match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
             Ok(second) => return Ok(vec![first, second]),
-            Err(error) if error.kind() == ErrorKind::AddrInUse && port != 0 => {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && port == 0 => {}
+            // Somebody else would be reached there.
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
                 return Err(cannot_listen(port, &error));
             }
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
-            // A machine without IPv6.
+            // A machine without IPv6 says so in many ways.
             Err(_) => return Ok(vec![first]),
         }
     }
@@ -164,8 +167,15 @@ fn local_port(listener: &TcpListener) -> Result<u16, Failure> {
     Ok(address.map_err(|error| Failure::Running(format!("A listener has no address: {error}.")))?.port())
 }
 
+/// As browsers write it, and so the issuer has to.
+fn origin(port: u16) -> String {
+    if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
+}
+
+/// Closed to others, as every data directory is.
 fn passing_directory() -> Result<TempDir, Failure> {
-    TempDir::new().map_err(|error| {
+    let closed = Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(closed).tempdir().map_err(|error| {
         Failure::Running(format!("No temporary directory can be made: {error}. Name one with --data-dir."))
     })
 }

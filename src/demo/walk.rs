@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rmcp::transport::auth::AuthorizationRequest;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use thiserror::Error;
@@ -26,17 +25,20 @@ use crate::demo::watch::Unwatched;
 /// No step takes a tenth of it, unless it never ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the client calls itself.
-pub const CLIENT_NAME: &str = "Entrada demo";
-
 /// What is known before: to a client the URL, to a person who they are.
 pub struct Route {
     pub mcp_url: String,
     /// The client's own; nothing has to listen there.
     pub redirect_uri: String,
-    /// Who signs in, and which button of the identity provider's page says so.
-    pub person: Person,
-    pub button: String,
+    /// Those on the identity provider's page, and which of them signs in.
+    pub people: Vec<Person>,
+    pub person: usize,
+}
+
+impl Route {
+    fn person(&self) -> Result<&Person, Wrong> {
+        Ok(self.people.get(self.person).ok_or("there is no such person")?)
+    }
 }
 
 /// A step that succeeded.
@@ -92,9 +94,8 @@ pub async fn walk(route: &Route, tell: &mut (dyn FnMut(Step) + Send)) -> Result<
     let (authorize, sign_in) = at("Consent", consent(&mut browser, client.authorize())).await?;
     tell(step("Consent", &format!("GET {authorize}; POST /consent decision=approve"), came_to(&sign_in)));
 
-    let callback = at("Sign-in", sign_in_as(route, &mut browser, &sign_in)).await?;
-    let picked = format!("GET {}; POST the person, {}", shown(&sign_in), route.person.name);
-    tell(step("Sign-in", &picked, came_to(&callback)));
+    let (picked, callback) = at("Sign-in", sign_in_as(route, &mut browser, &sign_in)).await?;
+    tell(step("Sign-in", &format!("GET {}; POST the person, {picked}", shown(&sign_in)), came_to(&callback)));
 
     let back = at("Code", code(route, &mut browser, &callback)).await?;
     tell(step("Code", &format!("GET {} with code, state", callback.path()), came_to(&back)));
@@ -131,9 +132,7 @@ async fn challenge(route: &Route) -> Result<String, Wrong> {
 }
 
 async fn begin(route: &Route, challenge: &str) -> Result<Authorizing, Wrong> {
-    let request = AuthorizationRequest::new(&route.redirect_uri)
-        .with_client_name(CLIENT_NAME)
-        .with_challenge(challenge);
+    let request = client::request(&route.redirect_uri, challenge);
     Ok(Authorizing::begin(&route.mcp_url, request, Arc::new(Unwatched)).await?)
 }
 
@@ -142,6 +141,9 @@ fn described(route: &Route, asked: &[Asked], tell: &mut (dyn FnMut(Step) + Send)
     let [resource, server, registration] = asked else {
         return Err("the client did not ask for two documents and a registration".into());
     };
+    if [resource, server, registration].map(|asked| asked.status) != [200, 200, 201] {
+        return Err("the documents or the registration were not answered with 200, 200 and 201".into());
+    }
     let said = resource.json();
     if said["resource"] != route.mcp_url.as_str() {
         return Err("the metadata are about another resource".into());
@@ -150,16 +152,19 @@ fn described(route: &Route, asked: &[Asked], tell: &mut (dyn FnMut(Step) + Send)
     let came = format!("200 resource {}, authorization server {at}", route.mcp_url);
     tell(step("Protected-resource metadata", &sent(resource), came));
 
-    let said = server.json();
+    let (issuer_there, said) = (at, server.json());
     let [issuer, endpoint] = ["issuer", "registration_endpoint"].map(|name| text(&said[name]));
     let method = text(&said["code_challenge_methods_supported"][0]);
+    if issuer != issuer_there || method != "S256" {
+        return Err("the metadata are another server's, or PKCE is not S256".into());
+    }
     let came = format!("200 issuer {issuer}, PKCE {method}, registration at {endpoint}");
     tell(step("Authorization-server metadata", &sent(server), came));
 
     let id = text(&registration.json()["client_id"]);
-    let (asked, status) = (sent(registration), registration.status);
-    let named = format!("{asked} client_name {CLIENT_NAME}, redirect_uris {}", route.redirect_uri);
-    let came = format!("{status} client_id {} of {} characters, stored nowhere", short(&id), id.len());
+    let asked = sent(registration);
+    let named = format!("{asked} client_name {}, redirect_uris {}", client::NAME, route.redirect_uri);
+    let came = format!("201 client_id {} of {} characters, stored nowhere", short(&id), id.len());
     tell(step("Registration", &named, came));
     Ok(())
 }
@@ -167,7 +172,7 @@ fn described(route: &Route, asked: &[Asked], tell: &mut (dyn FnMut(Step) + Send)
 /// The consent page, read and approved: what was asked, and where the person goes to sign in.
 async fn consent(browser: &mut Browser, authorize: &Url) -> Result<(String, Url), Wrong> {
     let page = browser.get(authorize.as_str()).await?;
-    if page.status != StatusCode::OK || !page.body.contains(CLIENT_NAME) {
+    if page.status != StatusCode::OK || !page.body.contains(client::NAME) {
         return Err("there is no consent page that names the client".into());
     }
     let approved = browser.submit(&page, "decision", "approve").await?;
@@ -181,13 +186,18 @@ async fn consent(browser: &mut Browser, authorize: &Url) -> Result<(String, Url)
 }
 
 /// The identity provider's page, and the way back from it.
-async fn sign_in_as(route: &Route, browser: &mut Browser, sign_in: &Url) -> Result<Url, Wrong> {
+async fn sign_in_as<'r>(
+    route: &'r Route,
+    browser: &mut Browser,
+    sign_in: &Url,
+) -> Result<(&'r str, Url), Wrong> {
+    let name = &route.person()?.name;
     let page = browser.get(sign_in.as_str()).await?;
-    if page.status != StatusCode::OK || !page.body.contains(&route.person.name) {
+    if page.status != StatusCode::OK || !page.body.contains(name) {
         return Err("there is no sign-in page with that person on it".into());
     }
-    let picked = browser.submit(&page, "person", &route.button).await?;
-    redirect(picked.as_ref())
+    let picked = browser.submit(&page, "person", &route.person.to_string()).await?;
+    Ok((name, redirect(picked.as_ref())?))
 }
 
 async fn code(route: &Route, browser: &mut Browser, callback: &Url) -> Result<Url, Wrong> {
@@ -200,7 +210,8 @@ async fn code(route: &Route, browser: &mut Browser, callback: &Url) -> Result<Ur
 
 fn redirect(page: Option<&Page>) -> Result<Url, Wrong> {
     let page = page.ok_or("the page has no such form")?;
-    page.location().ok_or_else(|| Wrong(format!("{} and no redirect from {}", page.status, shown(&page.url))))
+    let location = page.location().filter(|_| page.status == StatusCode::SEE_OTHER);
+    location.ok_or_else(|| Wrong(format!("{} where 303 leads on, from {}", page.status, shown(&page.url))))
 }
 
 /// What was asked for the token, and what it says of itself.
@@ -218,11 +229,11 @@ async fn call(route: &Route, client: &Authorized) -> Result<String, Wrong> {
     let who = session.call("whoami").await;
     session.end().await;
     let who = who?;
-    if who["oid"] != route.person.oid.as_str() {
+    if who["oid"] != route.person()?.oid.as_str() {
         return Err("the MCP server was told of somebody else".into());
     }
     let [oid, tid] = ["oid", "tid"].map(|name| text(&who[name]));
-    Ok(format!("200 oid {oid}, tid {tid}"))
+    Ok(format!("oid {oid}, tid {tid}, as the MCP server was told"))
 }
 
 async fn refresh(route: &Route, client: &Authorized) -> Result<(String, String), Wrong> {

@@ -11,35 +11,41 @@ use askama::Template;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
-use rmcp::transport::auth::AuthorizationRequest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
+use crate::adapters::system::SystemEntropy;
 use crate::demo::client;
 use crate::demo::client::Authorizing;
 use crate::demo::client::ClientError;
 use crate::demo::invitation::Invitation;
+use crate::demo::invitation::Way;
 use crate::demo::invitation::invitations;
-use crate::demo::walk::CLIENT_NAME;
 use crate::demo::watch::Unwatched;
 use crate::domain::brand::Brand;
 use crate::http::Look;
 use crate::http::page;
 use crate::http::with_security_headers;
+use crate::ports::clock::Entropy;
 
 /// Sign-ins that wait for a person. More are forgotten, the oldest first.
 const MOST_WAITING: usize = 16;
+/// Names the browser in which a sign-in was begun. `localhost` and 127.0.0.1 share no cookies.
+const COOKIE: &str = "entrada-demo-client";
 
 struct WebClient {
     mcp_url: String,
     redirect_uri: String,
-    /// The latest first.
-    waiting: Mutex<VecDeque<Authorizing>>,
+    /// Each with the browser that it was begun in, the latest first.
+    waiting: Mutex<VecDeque<(String, Authorizing)>>,
     look: Look,
 }
 
@@ -61,7 +67,7 @@ struct Done<'a> {
 #[template(path = "failed.html")]
 struct NotSignedIn<'a> {
     look: &'a Look,
-    why: String,
+    why: &'a str,
 }
 
 /// The client of this MCP server that is reached at `origin`.
@@ -86,59 +92,96 @@ async fn start(State(client): State<Arc<WebClient>>) -> Response {
 }
 
 /// Goes as far as the browser, and hands over.
-async fn sign_in(State(client): State<Arc<WebClient>>) -> Response {
-    match client.begin().await {
-        Ok(authorize) => (StatusCode::FOUND, [(header::LOCATION, authorize.to_string())]).into_response(),
+async fn sign_in(State(client): State<Arc<WebClient>>, headers: HeaderMap) -> Response {
+    // Another site would only push out the sign-ins of this one.
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        return client.not_signed_in(&ClientError::Unexpected("Begin on this client's own page."));
+    }
+    let browser = browser(&headers).map_or_else(new_browser, str::to_owned);
+    match client.begin(&browser).await {
+        Ok(authorize) => {
+            let cookie = format!("{COOKIE}={browser}; Path=/; HttpOnly; SameSite=Lax");
+            let headers = [(header::LOCATION, authorize.to_string()), (header::SET_COOKIE, cookie)];
+            (StatusCode::FOUND, headers).into_response()
+        }
         Err(error) => client.not_signed_in(&error),
     }
 }
 
 /// The person is back.
-async fn callback(State(client): State<Arc<WebClient>>, OriginalUri(uri): OriginalUri) -> Response {
-    match client.finish(uri.query().unwrap_or_default()).await {
+async fn callback(
+    State(client): State<Arc<WebClient>>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
+) -> Response {
+    match client.finish(browser(&headers), uri.query().unwrap_or_default()).await {
         Ok(told) => page(StatusCode::OK, &client.look, &Done { look: &client.look, told }),
         Err(error) => client.not_signed_in(&error),
     }
 }
 
 impl WebClient {
-    async fn begin(&self) -> Result<Url, ClientError> {
-        let challenge = client::challenge(&self.mcp_url).await?;
-        let request = AuthorizationRequest::new(&self.redirect_uri)
-            .with_client_name(CLIENT_NAME)
-            .with_challenge(&challenge);
+    async fn begin(&self, browser: &str) -> Result<Url, ClientError> {
+        let request = client::request(&self.redirect_uri, &client::challenge(&self.mcp_url).await?);
         let authorizing = Authorizing::begin(&self.mcp_url, request, Arc::new(Unwatched)).await?;
         let authorize = authorizing.authorize().clone();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.truncate(MOST_WAITING - 1);
-        waiting.push_front(authorizing);
+        waiting.push_front((browser.to_owned(), authorizing));
         Ok(authorize)
     }
 
     /// Redeems, calls, refreshes, calls again; what the MCP server was told.
-    async fn finish(&self, query: &str) -> Result<Vec<(&'static str, String)>, ClientError> {
+    async fn finish(
+        &self,
+        browser: Option<&str>,
+        query: &str,
+    ) -> Result<Vec<(&'static str, String)>, ClientError> {
         let back = Url::parse(&format!("{}?{query}", self.redirect_uri));
-        let back = back.map_err(|_| ClientError::Unexpected("the browser came back with no address"))?;
-        let unknown = ClientError::Unexpected("This sign-in has ended, or was begun elsewhere.");
-        let client = self.take(&back).ok_or(unknown)?.finish(&back).await?;
+        let back = back.map_err(|_| ClientError::Unexpected("The browser came back with no address."))?;
+        let unknown = ClientError::Unexpected("This sign-in has ended, or was begun in another browser.");
+        let client = self.take(browser, &back).ok_or(unknown)?.finish(&back).await?;
         let session = client.connect(()).await?;
         session.call("whoami").await?;
         client.refresh().await?;
-        let who = session.call("whoami").await;
+        let who = session.call("whoami").await?;
         session.end().await;
-        let who = who?;
         let said = |name: &str| who[name].as_str().unwrap_or("nothing").to_owned();
         Ok(["oid", "tid", "sub", "scope", "client_id"].map(|name| (name, said(name))).into())
     }
 
-    fn take(&self, back: &Url) -> Option<Authorizing> {
+    /// The sign-in that this is the answer to, if it was begun in the same browser: whoever is sent here
+    /// with another person's code must not find themselves signed in as that person.
+    fn take(&self, browser: Option<&str>, back: &Url) -> Option<Authorizing> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.iter().position(|authorizing| authorizing.is_answered_by(back))?;
-        waiting.remove(at)
+        let at = waiting.iter().position(|(begun_in, authorizing)| {
+            Some(&**begun_in) == browser && authorizing.is_answered_by(back)
+        })?;
+        waiting.remove(at).map(|(_, authorizing)| authorizing)
     }
 
+    /// Words for the person; the cause is for the log.
     fn not_signed_in(&self, error: &ClientError) -> Response {
+        tracing::warn!(%error, "the demo's client could not sign in");
         let look = &self.look;
-        page(StatusCode::BAD_REQUEST, look, &NotSignedIn { look, why: error.to_string() })
+        let why = match error {
+            ClientError::Refused(words) => words,
+            ClientError::Unexpected(words) => *words,
+            _ => "The client could not go on. The terminal in which the demo runs tells why.",
+        };
+        page(StatusCode::BAD_REQUEST, look, &NotSignedIn { look, why })
     }
+}
+
+fn browser(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split("; ")).filter_map(|pair| pair.split_once('='));
+    // It is sent back: only what one of ours looks like.
+    let ours = |value: &str| matches!(URL_SAFE_NO_PAD.decode(value), Ok(bytes) if bytes.len() == 16);
+    pairs.find(|(name, value)| *name == COOKIE && ours(value)).map(|(_, value)| value)
+}
+
+fn new_browser() -> String {
+    let entropy: &dyn Entropy = &SystemEntropy::new();
+    URL_SAFE_NO_PAD.encode(entropy.bytes::<16>())
 }

@@ -163,7 +163,8 @@ pub struct Consent {
     /// Who will receive the code.
     pub redirect_host: String,
     pub redirect_path: String,
-    pub loopback: bool,
+    /// Whether that is a program on the machine of whoever reads this.
+    pub this_machine: bool,
     pub resource_name: String,
     pub resource: String,
     /// Each scope with its meaning in words.
@@ -275,7 +276,7 @@ impl AuthServer {
                 _ => redirect.uri().host(),
             },
             redirect_path: redirect.uri().target(),
-            loopback: redirect.uri().is_loopback(),
+            this_machine: redirect.uri().is_on_this_machine(),
             resource_name: resource.map(|resource| resource.name.clone()).unwrap_or_default(),
             resource: login.resource.clone(),
             scopes: login.scopes.iter().map(|scope| (scope.to_owned(), meaning(scope))).collect(),

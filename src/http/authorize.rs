@@ -7,13 +7,13 @@ use crate::domain::login::Browser;
 use crate::flows::begin::Shown;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
-use crate::http::Site;
+use crate::http::Shared;
 use crate::http::answer::found;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
 
 pub async fn authorize(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     cookies: Cookies,
     Query(request): Query,
 ) -> Response {

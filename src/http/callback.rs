@@ -6,13 +6,13 @@ use axum::response::Response;
 use crate::flows::callback::Held;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
-use crate::http::Site;
+use crate::http::Shared;
 use crate::http::answer::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
 
 pub async fn callback(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     cookies: Cookies,
     Query(answer): Query,
 ) -> Response {

@@ -6,13 +6,13 @@ use axum::response::Response;
 
 use crate::flows::consent::Decided;
 use crate::flows::consent::Submitted;
-use crate::http::Site;
+use crate::http::Shared;
 use crate::http::answer::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Form;
 
 pub async fn consent(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     cookies: Cookies,
     headers: HeaderMap,
     Form(form): Form,

@@ -11,7 +11,7 @@ use cookie::time::Duration;
 
 use crate::domain::login::EndedLogins;
 use crate::domain::seal::Sealed;
-use crate::http::Site;
+use crate::http::Shared;
 
 /// The cookies of a request that are ours, and the names under which they are set.
 ///
@@ -25,12 +25,12 @@ pub struct Cookies {
     held: Vec<(String, String)>,
 }
 
-impl FromRequestParts<Site> for Cookies {
+impl FromRequestParts<Shared> for Cookies {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        Site { auth, .. }: &Site,
+        Shared { auth, .. }: &Shared,
     ) -> Result<Self, Self::Rejection> {
         let issuer = &auth.policy().issuer;
         let prefix = match issuer.is_https() {

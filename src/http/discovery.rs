@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
-use crate::http::Site;
+use crate::http::Shared;
 use crate::protocol::metadata::AuthorizationServerMetadata;
 use crate::protocol::metadata::ProtectedResourceMetadata;
 
@@ -23,7 +23,7 @@ pub async fn authorization_server(State(auth): State<AuthServer>) -> Response {
 
 /// The well-known path with the resource's path appended, where clients of 2025-03-26 look.
 pub async fn authorization_server_of(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     Path(resource): Path<String>,
 ) -> Response {
     match served(&auth, &resource) {
@@ -37,7 +37,7 @@ pub async fn openid_configuration(State(auth): State<AuthServer>) -> Response {
 }
 
 pub async fn openid_configuration_of(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     Path(resource): Path<String>,
 ) -> Response {
     match served(&auth, &resource) {
@@ -47,7 +47,7 @@ pub async fn openid_configuration_of(
 }
 
 pub async fn protected_resource(
-    State(Site { auth, pages }): State<Site>,
+    State(Shared { auth, pages }): State<Shared>,
     Path(resource): Path<String>,
 ) -> Response {
     match served(&auth, &resource) {
@@ -56,7 +56,7 @@ pub async fn protected_resource(
     }
 }
 
-pub async fn default_resource(State(Site { auth, pages }): State<Site>) -> Response {
+pub async fn default_resource(State(Shared { auth, pages }): State<Shared>) -> Response {
     match auth.policy().resources.default() {
         Some(resource) => document(&resource_metadata(&auth, resource)),
         None => pages.not_found(),

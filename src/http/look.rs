@@ -53,7 +53,7 @@ pub struct Look {
     pub style: String,
     /// The operator's name, if it has one to show.
     pub name: Option<String>,
-    /// The logo as a `data:` URI.
+    /// The logo as a `data:` URI: a media type of ours and base64, so that nothing in it needs escaping.
     pub logo: Option<String>,
     /// Where people get help.
     pub support_url: Option<String>,
@@ -78,6 +78,12 @@ impl Look {
             support_url: brand.support_url.clone(),
             policy: HeaderValue::from_str(&policy).expect("the policy is ASCII"),
         }
+    }
+
+    /// How many bytes of a page it makes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.style.len() + self.logo.as_ref().map_or(0, String::len)
     }
 
     /// The value of `Content-Security-Policy` for a page in this look.

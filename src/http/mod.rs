@@ -30,20 +30,20 @@ pub use page::page;
 
 /// What handlers share: the flows, and the pages that some of them answer with.
 #[derive(Clone)]
-struct Site {
+struct Shared {
     auth: AuthServer,
     pages: Pages,
 }
 
-impl FromRef<Site> for AuthServer {
-    fn from_ref(site: &Site) -> Self {
-        site.auth.clone()
+impl FromRef<Shared> for AuthServer {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.auth.clone()
     }
 }
 
-impl FromRef<Site> for Pages {
-    fn from_ref(site: &Site) -> Self {
-        site.pages.clone()
+impl FromRef<Shared> for Pages {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.pages.clone()
     }
 }
 
@@ -76,5 +76,5 @@ pub fn router(auth: AuthServer) -> Router {
         .method_not_allowed_fallback(page::method_not_allowed)
         .layer(map_response(with_security_headers))
         .layer(from_fn(answer::to_the_end))
-        .with_state(Site { auth, pages })
+        .with_state(Shared { auth, pages })
 }

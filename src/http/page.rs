@@ -126,10 +126,14 @@ pub async fn method_not_allowed(State(pages): State<Pages>) -> Response {
     pages.message(status, "Not like this", sentence, "method_not_allowed", None, &[])
 }
 
+/// Bytes. No page has more text of its own, but for one with very long names.
+const TEXT: usize = 8 * 1024;
+
 /// A page in this look, with the policy that belongs to it.
 pub fn page(status: StatusCode, look: &Look, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => (status, [(header::CONTENT_SECURITY_POLICY, look.policy())], Html(html)).into_response(),
+    let mut html = String::with_capacity(look.size() + TEXT);
+    match template.render_into(&mut html) {
+        Ok(()) => (status, [(header::CONTENT_SECURITY_POLICY, look.policy())], Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

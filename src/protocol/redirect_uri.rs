@@ -68,7 +68,14 @@ impl RedirectUri {
         self.url().map(|url| url[Position::BeforePath..].to_owned()).unwrap_or_default()
     }
 
-    /// Whether it leads back to the user's own machine.
+    /// Whether it leads to the user's own machine, by whatever scheme.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        self.url().is_some_and(|url| is_loopback(&url))
+    }
+
+    /// Whether it is the loopback redirect of a native client, whose port does not matter
+    /// (RFC 8252 §7.3).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.url().is_some_and(|url| url.scheme() == "http" && is_loopback(&url))

@@ -218,6 +218,22 @@ async fn a_login_waits_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
+async fn a_program_on_this_machine_is_warned_of_by_whatever_scheme_it_is_reached() {
+    let trust = Trust { open: true, ..Trust::default() };
+    let entrada = Entrada::with(Setup { trust, ..Setup::default() }).await;
+    for (redirect_uri, shown, warned) in [
+        ("http://127.0.0.1:33418/callback", "127.0.0.1", true),
+        ("https://localhost:9443/callback", "localhost:9443", true),
+        ("https://client.example.net/callback", "client.example.net", false),
+    ] {
+        let client = Client::register_with(&entrada, json!({ "redirect_uris": [redirect_uri] })).await;
+        let page = Browser::default().open(&entrada, &client.authorize(&[])).await;
+        assert!(page.body.contains(&format!("<code>{shown}</code>")), "{}", page.body);
+        assert_eq!(page.body.contains("Did you start this?"), warned, "{redirect_uri}: {}", page.body);
+    }
+}
+
+#[tokio::test]
 async fn an_untrusted_host_gets_a_page_that_names_the_setting_and_never_a_redirect() {
     let uris = json!({ "redirect_uris": ["https://client.example.net/cb"] });
     let entrada = Entrada::start().await;

@@ -18,14 +18,18 @@ const WALL: &[Layer] = &[
     ("adapters", &["ports", "domain", "protocol"], &["axum"]),
     ("http", &["flows", "ports", "domain", "protocol"], &["azure", "openidconnect"]),
     ("gateway", &["flows", "ports", "domain", "protocol"], &["azure", "openidconnect"]),
-    ("app", OUTER, &[]),
-    ("cli", OUTER, &[]),
-    ("config", OUTER, &[]),
-    ("demo", OUTER, &[]),
+    ("config", &["domain", "protocol"], &["axum", "azure", "openidconnect", "reqwest", "tokio"]),
+    ("app", INNER, &[]),
+    ("demo", &["adapters", "app", "config", "domain", "flows", "gateway", "http", "ports", "protocol"], &[]),
+    // Nothing else may know of the demo: a release leaves it out.
+    (
+        "cli",
+        &["adapters", "app", "config", "demo", "domain", "flows", "gateway", "http", "ports", "protocol"],
+        &[],
+    ),
 ];
 
-const OUTER: &[&str] =
-    &["adapters", "app", "cli", "config", "demo", "domain", "flows", "gateway", "http", "ports", "protocol"];
+const INNER: &[&str] = &["adapters", "config", "domain", "flows", "gateway", "http", "ports", "protocol"];
 
 /// All that `protocol` may import.
 const PROTOCOL_CRATES: &[&str] =
@@ -158,6 +162,9 @@ fn a_breach_is_seen() {
         ("gateway/mod.rs", "use crate::domain::{client::Client, grant::Grant};"),
         ("flows/utils.rs", ""),
         ("vault/mod.rs", ""),
+        ("app/start.rs", "use crate::demo::site::Site;"),
+        ("config/load.rs", "use crate::adapters::embedded::EmbeddedStore;"),
+        ("demo/site.rs", "use crate::cli::log;"),
         ("config/mod.rs", &"\n".repeat(MAX_LINES + 1)),
     ] {
         assert_eq!(breaches(path, source).len(), 1, "{path}: {source}: {:?}", breaches(path, source));

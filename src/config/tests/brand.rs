@@ -28,6 +28,7 @@ fn a_logo_is_known_by_its_content() {
         "",
         "\u{feff}",
         "\n",
+        "<!DOCTYPE svg [\n<!ENTITY ns \"http://www.w3.org/2000/svg\">\n]>",
         "<?xml version=\"1.0\"?>\n<!-- <svg> > -->\n<!DOCTYPE svg PUBLIC \"-//W3C\" \"x\">\n<!-- a > b -->",
     ];
     for before in before {
@@ -73,5 +74,14 @@ fn a_directory_is_no_logo() {
     let directory = tempfile::tempdir().unwrap();
     let toml = format!("brand = {{ name = \"C\", logo = {:?} }}", directory.path().display().to_string());
     let lines = problems(&toml, &[]);
-    assert!(lines[0].contains("brand.logo: The file cannot be read: "), "{lines:#?}");
+    assert!(lines[0].contains("brand.logo: This is not a file."), "{lines:#?}");
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let lines = problems(&format!("brand.logo = {:?}", pipe.display().to_string()), &[]);
+    assert!(lines[0].contains("brand.logo: This is not a file."), "{lines:#?}");
 }

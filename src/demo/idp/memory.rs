@@ -11,7 +11,7 @@ use super::keys;
 use super::script::Seen;
 
 /// How many requests and issued secrets are kept for inspection.
-const KEPT: usize = 10_000;
+const KEPT: usize = 2_000;
 /// How long a code that expired can still be told from one that never was, in seconds.
 const CODE_REMEMBERED: i64 = 24 * 60 * 60;
 

@@ -113,13 +113,13 @@ impl DevIdp {
         Site::oidc(&self.idp.authority).issuer()
     }
 
-    /// Every request so far, oldest first, whatever the answer was. The last 10,000 are kept.
+    /// Every request so far, oldest first, whatever the answer was. The last 2,000 are kept.
     pub fn requests(&self) -> Vec<Seen> {
         self.idp.memory.seen()
     }
 
     /// Every code, refresh token, access token and ID token issued so far: what must appear in no log
-    /// and no store. The last 10,000 are kept.
+    /// and no store. The last 2,000 are kept.
     pub fn secrets(&self) -> Vec<String> {
         self.idp.memory.secrets()
     }

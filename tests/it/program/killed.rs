@@ -154,16 +154,21 @@ impl<'s> Load<'s> {
         };
         assert_eq!(status, 200, "{tokens}: {answered:?}");
         let access = tokens["access_token"].as_str().unwrap();
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+        let hello = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {},
+                "clientInfo": { "name": "Load", "version": "1" },
+            },
+        });
         let called = self
             .http
             .post(self.site.mcp_url())
             .bearer_auth(access)
             .header("content-type", "application/json")
-            .body(body.to_string())
-            .send();
-        let status = called.await.unwrap().status();
-        assert!(status != 401 && !status.is_server_error(), "{status} at the gateway");
+            .header("accept", "application/json, text/event-stream")
+            .body(hello.to_string());
+        assert_eq!(called.send().await.unwrap().status(), 200);
         tokens
     }
 }
@@ -198,5 +203,6 @@ async fn what_was_answered_outlives_kill_9_in_the_midst_of_sign_ins_and_refreshe
         drop(program);
         site.settled().await;
     }
-    assert!(site.tools.arrived().iter().all(|arrived| arrived.claims.is_some()));
+    let arrived = site.tools.arrived();
+    assert!(arrived.len() >= held.len() && arrived.iter().all(|arrived| arrived.claims.is_some()));
 }

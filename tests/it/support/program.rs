@@ -244,6 +244,12 @@ impl Program {
         found.unwrap_or_else(|| panic!("{field} {value} was never logged:\n{}", self.stderr.text()))
     }
 
+    /// Whether a line that begins so is printed before the program ends. Waits for it.
+    pub async fn prints(&self, beginning: &str) -> bool {
+        let begins = |text: &str| text.lines().any(|line| line.starts_with(beginning)).then_some(());
+        self.stdout.wait(begins).await.is_some()
+    }
+
     /// Waits until these words are logged, in a log that is text.
     pub async fn logged_text(&self, words: &str) {
         let found = self.stderr.wait(|text| text.contains(words).then_some(())).await;
@@ -280,7 +286,7 @@ impl Program {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Ends it at once, as a power cut does, and returns the signal that it died of.
+    /// Ends it at once, with SIGKILL, and returns the signal that it died of.
     pub fn kill(mut self) -> Option<i32> {
         self.child.kill().unwrap();
         self.child.wait().unwrap().signal()

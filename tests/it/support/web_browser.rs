@@ -22,7 +22,12 @@ pub struct Lookout {
 
 impl Lookout {
     pub fn of(site: &Site) -> Self {
-        Self { public_url: site.public_url.clone(), vigil: Arc::clone(&site.vigil) }
+        Self::at(&site.public_url, site)
+    }
+
+    /// For a program of the site that is reached elsewhere.
+    pub fn at(public_url: &str, site: &Site) -> Self {
+        Self { public_url: public_url.to_owned(), vigil: Arc::clone(&site.vigil) }
     }
 
     fn is_ours(&self, url: &Url) -> bool {
