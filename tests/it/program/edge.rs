@@ -44,6 +44,71 @@ fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {answer:?}"))
 }
 
+/// An answer without a body, or with one of a known length, from a connection that may go on.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    loop {
+        let mut piece = [0; 4096];
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut piece)).await.expect("an answer").unwrap();
+        assert_ne!(read, 0, "closed after {text:?}");
+        text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() == length.unwrap_or(0) {
+            return text;
+        }
+    }
+}
+
+/// Connects and sends the head of a request, and returns when the program has certainly seen it.
+async fn begun(address: SocketAddr, head: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..5 {
+        exchange(address, b"GET /healthz/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    }
+    stream
+}
+
+#[tokio::test]
+async fn a_refusal_that_needs_no_body_leaves_the_connection_to_the_next_request() {
+    let site = Site::new().await;
+    let program = site.start().await;
+    for (path, refused) in [("/mcp", "401"), ("/nowhere", "404"), ("/authorize", "405")] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n");
+        let mut stream = begun(program.address, &head).await;
+        let early = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
+        assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "{path} is answered before it is asked");
+        stream.write_all(b"ignored").await.unwrap();
+        let first = answer(&mut stream).await;
+        assert_eq!(status(&first), refused, "{first}");
+        assert!(!first.to_ascii_lowercase().contains("\r\nconnection:"), "{first}");
+        stream.write_all(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert_eq!(status(&answer(&mut stream).await), "200", "after {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_that_it_closes_when_the_body_is_too_long_or_does_not_come() {
+    let site = Site::new().await;
+    let program = site.start().await;
+    let long = "a".repeat(70_000);
+    for (fields, body) in [
+        ("Content-Length: 70000", long.as_str()),
+        ("Content-Length: 7", "half"),
+        ("Content-Length: 7\r\nExpect: 100-continue", ""),
+    ] {
+        let head = format!("POST /mcp HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
+        let mut stream = begun(program.address, &head).await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let refused = answer(&mut stream).await;
+        assert_eq!(status(&refused), "401", "{refused}");
+        assert!(refused.to_ascii_lowercase().contains("\r\nconnection: close"), "{fields}: {refused}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_over_64_kib_is_refused_with_413() {
     let site = Site::new().await;
