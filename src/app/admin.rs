@@ -115,10 +115,13 @@ async fn answer(stream: UnixStream, auth: &AuthServer) -> io::Result<()> {
 pub async fn ask(data_dir: &Path, command: &Command) -> Result<Found, Failure> {
     let path = socket(data_dir);
     let reply = exchange(&path, command).await.map_err(|error| {
-        Failure::Running(format!(
-            "No running server answers at {}: {error}. Administration goes through `entrada serve`: start it, or point --config at its configuration.",
-            path.display()
-        ))
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => "Run this as the user that the server runs as.",
+            _ => {
+                "Administration goes through the running server: start it with `entrada serve`, point --config at its configuration, or --data-dir at its data directory."
+            }
+        };
+        Failure::Running(format!("No running server answers at {}: {error}. {remedy}", path.display()))
     })?;
     match reply {
         Reply::Grants(grants) => Ok(grants),

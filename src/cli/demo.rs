@@ -23,8 +23,9 @@ pub struct Options {
     /// The port of http://localhost that clients connect to; 0 takes any that is free.
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     port: u16,
-    /// Where sign-ins and expenses are kept from one start to the next [default: data/demo/PORT; with
-    /// port 0 a temporary directory].
+    /// Where the store, its key and the expenses are kept from one start to the next [default:
+    /// data/demo/PORT; with port 0 a temporary directory]. Some minutes after a start clients have to sign
+    /// in again: the made-up identity provider has forgotten them.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// End after the walk: with 0 if every step succeeded, else with 1.
@@ -101,7 +102,8 @@ fn invite(mcp_url: &str, client_url: &str) {
 fn open_browser(client_url: &str) {
     if let Err(error) = open::that_detached(format!("{client_url}/")) {
         tell(&format!(
-            "\nNo browser could be opened here ({error}). Open {client_url}/ in one on this machine."
+            "\nNo browser could be opened here: {}. Open {client_url}/ in one on this machine.",
+            error.kind()
         ));
     }
 }

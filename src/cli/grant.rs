@@ -14,6 +14,9 @@ use crate::cli::say;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
+/// Characters of a grant's name: 16 bytes in base64url.
+const GRANT_NAME: usize = 22;
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List grants: who signed in with which application, and until when that holds.
@@ -21,7 +24,7 @@ pub enum Command {
         #[command(flatten)]
         server: Server,
         /// Only this person's: tid:oid, or oidc: and the provider's sub.
-        #[arg(long, value_name = "SUBJECT")]
+        #[arg(long, value_name = "SUBJECT", value_parser = subject)]
         user: Option<String>,
     },
     /// End grants. Their tokens stop working, here at once, on other replicas within 30 seconds.
@@ -45,7 +48,9 @@ pub struct Server {
 
 impl Server {
     fn data_dir(self) -> Result<PathBuf, Failure> {
-        self.data_dir.map_or_else(|| Ok(self.configuration.load()?.data_dir), Ok)
+        let enough = |failure| Failure::Usage(format!("{failure}\nHere, --data-dir DIR is enough."));
+        let configured = || Ok(self.configuration.load().map_err(enough)?.data_dir);
+        self.data_dir.map_or_else(configured, Ok)
     }
 }
 
@@ -54,12 +59,33 @@ impl Server {
 #[group(required = true, multiple = false)]
 pub struct Which {
     /// One grant, as `grant list` and the claim `sid` name it.
-    // One in 64 begins with a hyphen: they are base64url.
-    #[arg(allow_hyphen_values = true)]
+    // One in 64 begins with a hyphen, as options do: they are base64url.
+    #[arg(allow_hyphen_values = true, value_parser = grant_name)]
     grant: Option<String>,
     /// All of a person's: tid:oid, or oidc: and the provider's sub.
-    #[arg(long, value_name = "SUBJECT")]
+    #[arg(long, value_name = "SUBJECT", value_parser = subject)]
     user: Option<String>,
+}
+
+fn grant_name(text: &str) -> Result<String, String> {
+    let base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match text.starts_with('-') && !(text.len() == GRANT_NAME && text.chars().all(base64url)) {
+        true => Err("this is neither an option nor the name of a grant".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// `tid:oid` of Entra ID, which are GUIDs, or `oidc:` and what another provider calls a person.
+fn subject(text: &str) -> Result<String, String> {
+    let guid = |part: &str| uuid::Uuid::try_parse(part).is_ok();
+    let entra = text.split_once(':').is_some_and(|(tid, oid)| guid(tid) && guid(oid));
+    match entra || text.strip_prefix("oidc:").is_some_and(|sub| !sub.is_empty()) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("a person is tid:oid, two GUIDs, or oidc: and the provider's sub; `grant list` shows them"
+                .to_owned())
+        }
+    }
 }
 
 pub async fn execute(command: Command) -> Result<(), Failure> {

@@ -56,8 +56,10 @@ struct Configuration {
 
 impl Configuration {
     fn load(&self) -> Result<Config, Failure> {
-        config::load(self.config.as_deref(), std::env::vars_os())
-            .map_err(|problems| Failure::Usage(problems.to_string()))
+        config::load(self.config.as_deref(), std::env::vars_os()).map_err(|problems| {
+            let unread = "\nNo file was read: --config FILE names one.";
+            Failure::Usage(format!("{problems}{}", if self.config.is_none() { unread } else { "" }))
+        })
     }
 }
 

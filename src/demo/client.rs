@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use axum::http::Response;
+use axum::http::StatusCode;
+use axum::http::header;
 use reqwest::redirect;
 use rmcp::ClientHandler;
 use rmcp::RoleClient;
@@ -24,6 +26,7 @@ use rmcp::transport::auth::OAuthHttpRedirectPolicy;
 use rmcp::transport::auth::OAuthHttpRequest;
 use rmcp::transport::auth::OAuthState;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use serde_json::Value;
 use thiserror::Error;
@@ -218,6 +221,26 @@ impl Authorized {
     pub async fn refresh(&self) -> Result<Tokens, ClientError> {
         self.auth.auth_manager.lock().await.refresh_token().await?;
         self.tokens().await
+    }
+
+    /// Gives the grant up (RFC 7009). rmcp has no call for it.
+    ///
+    /// # Errors
+    /// When there is nothing to ask, or the answer is not 200.
+    pub async fn revoke(&self) -> Result<(), ClientError> {
+        let resolution = self.auth.auth_manager.lock().await.resolve_metadata().await?;
+        let endpoint =
+            resolution.metadata.additional_fields.get("revocation_endpoint").and_then(Value::as_str);
+        let endpoint = endpoint.ok_or(ClientError::Unexpected("there is no revocation endpoint"))?;
+        let Tokens { client_id, refresh, .. } = self.tokens().await?;
+        let form = [("token", refresh.expose_secret()), ("client_id", client_id.as_str())];
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = direct(redirect::Policy::none()).post(endpoint).header(kind.0, kind.1).body(form);
+        match request.send().await.map(|answer| answer.status()) {
+            Ok(StatusCode::OK) => Ok(()),
+            _ => Err(ClientError::Unexpected("the grant was not revoked")),
+        }
     }
 
     /// What was asked since the last call.

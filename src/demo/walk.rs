@@ -109,6 +109,10 @@ pub async fn walk(route: &Route, tell: &mut (dyn FnMut(Step) + Send)) -> Result<
 
     let (asked, refreshed) = at("Refresh", refresh(route, &client)).await?;
     tell(step("Refresh", &format!("{asked}; whoami again"), refreshed));
+
+    at("Revocation", given_up(&client)).await?;
+    let asked = "POST /revoke token, client_id; POST /mcp initialize, with the access token";
+    tell(step("Revocation", asked, "200; 401: this client is out".to_owned()));
     Ok(())
 }
 
@@ -247,6 +251,16 @@ async fn refresh(route: &Route, client: &Authorized) -> Result<(String, String),
     let asked = client.asked().pop().ok_or("the client asked for no token")?;
     let called = call(route, client).await?;
     Ok((sent_form(&asked), format!("200 new access token and refresh token; {called}")))
+}
+
+/// The walk leaves nothing behind.
+async fn given_up(client: &Authorized) -> Result<(), Wrong> {
+    client.revoke().await?;
+    match client.connect(()).await {
+        Err(ClientError::Connect(error)) if error.is_authorization_required() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err("the access token is still good".into()),
+    }
 }
 
 /// The claims of a token, unverified: to show them.

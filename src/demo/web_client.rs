@@ -70,6 +70,18 @@ struct NotSignedIn<'a> {
     why: &'a str,
 }
 
+/// Why a person is not signed in.
+enum Trouble {
+    Ours(&'static str),
+    Client(ClientError),
+}
+
+impl From<ClientError> for Trouble {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
 /// The client of this MCP server that is reached at `origin`.
 pub fn router(mcp_url: &str, origin: &str) -> Router {
     let client = WebClient {
@@ -95,7 +107,7 @@ async fn start(State(client): State<Arc<WebClient>>) -> Response {
 async fn sign_in(State(client): State<Arc<WebClient>>, headers: HeaderMap) -> Response {
     // Another site would only push out the sign-ins of this one.
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-        return client.not_signed_in(&ClientError::Unexpected("Begin on this client's own page."));
+        return client.not_signed_in(&Trouble::Ours("Begin on this client's own page."));
     }
     let browser = browser(&headers).map_or_else(new_browser, str::to_owned);
     match client.begin(&browser).await {
@@ -121,7 +133,7 @@ async fn callback(
 }
 
 impl WebClient {
-    async fn begin(&self, browser: &str) -> Result<Url, ClientError> {
+    async fn begin(&self, browser: &str) -> Result<Url, Trouble> {
         let request = client::request(&self.redirect_uri, &client::challenge(&self.mcp_url).await?);
         let authorizing = Authorizing::begin(&self.mcp_url, request, Arc::new(Unwatched)).await?;
         let authorize = authorizing.authorize().clone();
@@ -131,21 +143,22 @@ impl WebClient {
         Ok(authorize)
     }
 
-    /// Redeems, calls, refreshes, calls again; what the MCP server was told.
+    /// Redeems, calls, refreshes, calls again, and gives the grant up; what the MCP server was told.
     async fn finish(
         &self,
         browser: Option<&str>,
         query: &str,
-    ) -> Result<Vec<(&'static str, String)>, ClientError> {
+    ) -> Result<Vec<(&'static str, String)>, Trouble> {
         let back = Url::parse(&format!("{}?{query}", self.redirect_uri));
-        let back = back.map_err(|_| ClientError::Unexpected("The browser came back with no address."))?;
-        let unknown = ClientError::Unexpected("This sign-in has ended, or was begun in another browser.");
+        let back = back.map_err(|_| Trouble::Ours("The browser came back with no address."))?;
+        let unknown = Trouble::Ours("This sign-in has ended, or was begun in another browser.");
         let client = self.take(browser, &back).ok_or(unknown)?.finish(&back).await?;
         let session = client.connect(()).await?;
         session.call("whoami").await?;
         client.refresh().await?;
         let who = session.call("whoami").await?;
         session.end().await;
+        client.revoke().await?;
         let said = |name: &str| who[name].as_str().unwrap_or("nothing").to_owned();
         Ok(["oid", "tid", "sub", "scope", "client_id"].map(|name| (name, said(name))).into())
     }
@@ -161,13 +174,15 @@ impl WebClient {
     }
 
     /// Words for the person; the cause is for the log.
-    fn not_signed_in(&self, error: &ClientError) -> Response {
-        tracing::warn!(%error, "the demo's client could not sign in");
+    fn not_signed_in(&self, trouble: &Trouble) -> Response {
         let look = &self.look;
-        let why = match error {
-            ClientError::Refused(words) => words,
-            ClientError::Unexpected(words) => *words,
-            _ => "The client could not go on. The terminal in which the demo runs tells why.",
+        let why = match trouble {
+            Trouble::Ours(words) => *words,
+            Trouble::Client(ClientError::Refused(words)) => words.as_str(),
+            Trouble::Client(error) => {
+                tracing::warn!(%error, "the demo's client could not sign in");
+                "The client could not go on. The terminal in which the demo runs tells why."
+            }
         };
         page(StatusCode::BAD_REQUEST, look, &NotSignedIn { look, why })
     }

@@ -339,8 +339,8 @@ pub(in crate::flows) fn consent_event(login: &Login) -> Event {
     }
 }
 
-/// Whether a hint is an address and nothing else: it is the one thing of the client's that the
-/// identity provider will see.
+/// Whether a hint is an address and nothing else: it is the one text of the client's that the identity
+/// provider will see.
 fn is_email_address(hint: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._%+-#'".contains(c);
     let Some((name, host)) = hint.split_once('@') else { return false };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use entrada::config;
 use entrada::demo::idp::Reply;
 use entrada::domain::event::EventName;
+use entrada::domain::trust::VENDOR_HOSTS;
 use entrada::flows::administer::Selection;
 
 use crate::support::browser::Browser;
@@ -49,6 +50,11 @@ fn the_tables_are_current() {
         events += &format!("| `{}` | {} | `{fields}` |\n", name.as_str(), name.meaning());
     }
     is_current("docs/events.md", "events", &events);
+    let mut vendors = "| Host | Seen to redirect there |\n|---|---|\n".to_owned();
+    for (host, seen) in VENDOR_HOSTS {
+        vendors += &format!("| `{host}` | {} |\n", seen.replace('<', "&lt;"));
+    }
+    is_current("README.md", "vendors", &vendors);
 }
 
 #[test]

@@ -48,6 +48,12 @@ async fn grants_are_listed_and_revoked_by_id_and_by_person() {
     for client in &clients[..2] {
         assert!(client.refresh().await.is_err());
     }
+    for typo in
+        [&["revoke", "--usr", &ada][..], &["revoke", "--bogus"], &["revoke", "--user", "ada@contoso.example"]]
+    {
+        let refused = site.grant(typo).await;
+        assert_eq!(refused.code, Some(2), "{typo:?}: {refused:?}");
+    }
     let all = site.grant(&["list"]).await;
     assert!(rows(&all).iter().all(|row| row.contains(" revoked ")), "{all:?}");
     let log = program.log();
@@ -94,7 +100,7 @@ async fn without_a_server_it_says_what_to_do() {
     site.start().await.stop().await;
     nobody(site.grant(&["list"]).await);
     nobody(site.grant(&["revoke", "a-grant"]).await);
-    nobody(site.grant(&["revoke", "-hXv_4XQd"]).await);
+    nobody(site.grant(&["revoke", "-hXv_4XQdN8xqJ1mT0aZrw"]).await);
 }
 
 #[tokio::test]

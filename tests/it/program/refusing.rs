@@ -31,7 +31,7 @@ async fn a_command_line_that_it_does_not_understand_ends_with_2_and_help_with_0(
         (&["serve", "--config"], "a value is required for '--config <FILE>'"),
         (&["grant"], "Usage: entrada grant <COMMAND>"),
         (&["grant", "revoke"], "<GRANT|--user <SUBJECT>>"),
-        (&["grant", "revoke", "a-grant", "--user", "somebody"], "cannot be used with"),
+        (&["grant", "revoke", "a-grant", "--user", "oidc:somebody"], "cannot be used with"),
     ];
     for (arguments, part) in wrong {
         said(&site.run(arguments).await, 2, &[part]);
