@@ -21,7 +21,6 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
-use http_body_util::Limited;
 use hyper::body::Frame;
 use hyper::body::SizeHint;
 use tokio::sync::oneshot;
@@ -54,12 +53,17 @@ fn waits_for_our_word(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
 
-async fn is_read(body: Body) -> bool {
-    if body.is_end_stream() {
-        return true;
-    }
-    let read = Limited::new(body, REST).collect();
-    matches!(tokio::time::timeout(PATIENCE, read).await, Ok(Ok(_)))
+/// Whether the body has come to its end in time and in measure.
+async fn is_read(mut body: Body) -> bool {
+    let mut room = REST;
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+            room = room.checked_sub(length)?;
+        }
+        Some(())
+    };
+    matches!(tokio::time::timeout(PATIENCE, read).await, Ok(Some(())))
 }
 
 /// A body that comes back when its reader drops it.
