@@ -68,18 +68,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Makes everything that is served, on loopback only. Without a directory, each port has its own
-    /// below `data/demo`, since a store belongs to one issuer; a port that is left to the system comes
-    /// once, and so does its directory.
+    /// Makes everything that is served, on loopback only.
     ///
     /// # Errors
     /// When the port is taken or the directory cannot be used, in words.
     pub async fn new(asked: u16, data_dir: Option<&Path>) -> Result<Self, Failure> {
         let listeners = bind_localhost(asked).await?;
         let port = local_port(&listeners[0])?;
-        let passing = if asked == 0 && data_dir.is_none() { Some(passing_directory()?) } else { None };
-        let lasting = || data_dir.map_or_else(|| PathBuf::from(format!("data/demo/{port}")), Path::to_owned);
-        let data_dir = passing.as_ref().map_or_else(lasting, |passing| passing.path().to_owned());
+        let (data_dir, passing) = directory(asked, data_dir)?;
         let public_url = origin(port);
         let mcp_url = format!("{public_url}{MCP_PATH}");
         let (idp_listener, _) = bind_loopback().await?;
@@ -172,12 +168,20 @@ fn origin(port: u16) -> String {
     if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
-/// Closed to others, as every data directory is.
-fn passing_directory() -> Result<TempDir, Failure> {
-    let closed = Permissions::from_mode(0o700);
-    tempfile::Builder::new().permissions(closed).tempdir().map_err(|error| {
+/// Where things are kept: each port has its own directory, since a store belongs to one issuer. A port that
+/// is left to the system comes once, and so does its directory, which is closed to others as all are.
+fn directory(port: u16, named: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Failure> {
+    if let Some(named) = named {
+        return Ok((named.to_owned(), None));
+    }
+    if port != 0 {
+        return Ok((PathBuf::from(format!("data/demo/{port}")), None));
+    }
+    let made = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+    let passing = made.map_err(|error| {
         Failure::Running(format!("No temporary directory can be made: {error}. Name one with --data-dir."))
-    })
+    })?;
+    Ok((passing.path().to_owned(), Some(passing)))
 }
 
 /// A new one for each start: only the two halves of the demo know it.
