@@ -24,7 +24,7 @@ use crate::flows::refusal::RefusedFor;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The outermost layer. The id is ours: one that a client sends could be anything.
+/// All that a request is answered by happens within; reading what is left of its body does not. The id is ours: one that a client sends could be anything.
 pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());

@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::body::Bytes;
 use axum::body::HttpBody;
 use axum::extract::Request;
-use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Version;
 use axum::http::header;
@@ -36,21 +35,17 @@ pub async fn read_the_rest(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() || request.version() == Version::HTTP_2 {
         return next.run(request).await;
     }
-    let waits = waits_for_our_word(request.headers());
+    let expects = request.headers().contains_key(header::EXPECT);
     let (returned, mut left) = oneshot::channel();
-    let lent = |body| Body::new(Lent { body, returned: Some(returned) });
+    let lent = |body| Body::new(Lent { body, asked: false, returned: Some(returned) });
     let mut response = next.run(request.map(lent)).await;
     // Not returned: it is still on its way through the gateway.
-    let Ok(body) = left.try_recv() else { return response };
-    if waits || !is_read(body).await {
+    let Ok((body, asked)) = left.try_recv() else { return response };
+    // Who waits for our word (RFC 9110 §10.1.1) sends nothing unless asked, and asking would invite it.
+    if (expects && !asked) || !is_read(body).await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-/// Whether the client sends its body only when told so (RFC 9110 §10.1.1), which reading would do.
-fn waits_for_our_word(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::EXPECT)
 }
 
 /// Whether the body has come to its end in time and in measure.
@@ -66,10 +61,11 @@ async fn is_read(mut body: Body) -> bool {
     matches!(tokio::time::timeout(PATIENCE, read).await, Ok(Some(())))
 }
 
-/// A body that comes back when its reader drops it.
+/// A body that comes back when its reader drops it, with whether it was ever asked for.
 struct Lent {
     body: Body,
-    returned: Option<oneshot::Sender<Body>>,
+    asked: bool,
+    returned: Option<oneshot::Sender<(Body, bool)>>,
 }
 
 impl HttpBody for Lent {
@@ -80,6 +76,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.asked = true;
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -96,7 +93,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(returned) = self.returned.take() {
             // Whoever lent it may have gone on without it.
-            let _ = returned.send(std::mem::take(&mut self.body));
+            let _ = returned.send((std::mem::take(&mut self.body), self.asked));
         }
     }
 }

@@ -75,16 +75,19 @@ fn grant_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// `tid:oid` of Entra ID, which are GUIDs, or `oidc:` and what another provider calls a person.
+/// `tid:oid` of Entra ID, which are GUIDs, or `oidc:` and what another provider calls a person. GUIDs come
+/// back as tokens write them, since subjects are compared byte for byte.
 fn subject(text: &str) -> Result<String, String> {
-    let guid = |part: &str| uuid::Uuid::try_parse(part).is_ok();
-    let entra = text.split_once(':').is_some_and(|(tid, oid)| guid(tid) && guid(oid));
-    match entra || text.strip_prefix("oidc:").is_some_and(|sub| !sub.is_empty()) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("a person is tid:oid, two GUIDs, or oidc: and the provider's sub; `grant list` shows them"
-                .to_owned())
-        }
+    let guid = |part| uuid::Uuid::try_parse(part).ok();
+    if let Some((tid, oid)) = text.split_once(':')
+        && let (Some(tid), Some(oid)) = (guid(tid), guid(oid))
+    {
+        return Ok(format!("{}:{}", tid.hyphenated(), oid.hyphenated()));
+    }
+    match text.strip_prefix("oidc:") {
+        Some(sub) if !sub.is_empty() => Ok(text.to_owned()),
+        _ => Err("a person is tid:oid, two GUIDs, or oidc: and the provider's sub; `grant list` shows them"
+            .to_owned()),
     }
 }
 
@@ -103,7 +106,9 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             };
             let one = matches!(selection, Selection::Grant(_));
             let ended = admin::ask(&server.data_dir()?, &admin::Command::RevokeGrants(selection)).await?;
-            print(&ended)?;
+            // They have ended, whether or not that can be told.
+            let untold = |failure| Failure::Running(format!("{} ended. {failure}", ended.grants.len()));
+            print(&ended).map_err(untold)?;
             if one && ended.selected == 0 {
                 return Err(Failure::Running(
                     "There is no grant of that name. `entrada grant list` shows them.".to_owned(),

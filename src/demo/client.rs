@@ -235,8 +235,10 @@ impl Authorized {
         let Tokens { client_id, refresh, .. } = self.tokens().await?;
         let form = [("token", refresh.expose_secret()), ("client_id", client_id.as_str())];
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let request = direct(redirect::Policy::none()).post(endpoint).header(kind.0, kind.1).body(form);
+        let request = direct(redirect::Policy::none())
+            .post(endpoint)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
         match request.send().await.map(|answer| answer.status()) {
             Ok(StatusCode::OK) => Ok(()),
             _ => Err(ClientError::Unexpected("the grant was not revoked")),

@@ -43,7 +43,7 @@ async fn grants_are_listed_and_revoked_by_id_and_by_person() {
     let again = site.grant(&["revoke", sid]).await;
     assert_eq!(rows(&again), ["0 ended."]);
 
-    let revoked = site.grant(&["revoke", "--user", &ada]).await;
+    let revoked = site.grant(&["revoke", "--user", &ada.to_uppercase()]).await;
     assert_eq!(rows(&revoked).last(), Some(&"2 ended."), "{revoked:?}");
     for client in &clients[..2] {
         assert!(client.refresh().await.is_err());

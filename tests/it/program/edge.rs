@@ -62,13 +62,10 @@ async fn answer(stream: &mut TcpStream) -> String {
     }
 }
 
-/// Connects and sends the head of a request, and returns when the program has certainly seen it.
+/// Connects and sends the head of a request.
 async fn begun(address: SocketAddr, head: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    for _ in 0..5 {
-        exchange(address, b"GET /healthz/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    }
     stream
 }
 
@@ -76,11 +73,16 @@ async fn begun(address: SocketAddr, head: &str) -> TcpStream {
 async fn a_refusal_that_needs_no_body_leaves_the_connection_to_the_next_request() {
     let site = Site::new().await;
     let program = site.start().await;
-    for (path, refused) in [("/mcp", "401"), ("/nowhere", "404"), ("/authorize", "405")] {
+    for (path, refused, reason) in [
+        ("/mcp", "401", "no_token"),
+        ("/nowhere", "404", "not_found"),
+        ("/authorize", "405", "method_not_allowed"),
+    ] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n");
         let mut stream = begun(program.address, &head).await;
+        program.logged("reason", reason).await;
         let early = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
-        assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "{path} is answered before it is asked");
+        assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "{path} is decided, and answered too early");
         stream.write_all(b"ignored").await.unwrap();
         let first = answer(&mut stream).await;
         assert_eq!(status(&first), refused, "{first}");
@@ -88,6 +90,24 @@ async fn a_refusal_that_needs_no_body_leaves_the_connection_to_the_next_request(
         stream.write_all(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert_eq!(status(&answer(&mut stream).await), "200", "after {path}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_waited_to_be_asked_for_its_body_keeps_its_connection() {
+    let site = Site::new().await;
+    let program = site.start().await;
+    let body = r#"{"redirect_uris":["http://127.0.0.1/callback"]}"#;
+    let head = format!(
+        "POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = begun(program.address, &head).await;
+    assert_eq!(status(&answer(&mut stream).await), "100");
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let registered = answer(&mut stream).await;
+    assert_eq!(status(&registered), "201", "{registered}");
+    assert!(!registered.to_ascii_lowercase().contains("\r\nconnection:"), "{registered}");
 }
 
 #[tokio::test]
