@@ -24,7 +24,8 @@ use crate::flows::refusal::RefusedFor;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// All that a request is answered by happens within; reading what is left of its body does not. The id is ours: one that a client sends could be anything.
+/// Around everything that answers a request; reading what is left of its body comes after, and is not in the
+/// time. The id is ours: one that a client sends could be anything.
 pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
