@@ -100,11 +100,9 @@ fn invite(mcp_url: &str, client_url: &str) {
 }
 
 fn open_browser(client_url: &str) {
-    if let Err(error) = open::that_detached(format!("{client_url}/")) {
-        tell(&format!(
-            "\nNo browser could be opened here: {}. Open {client_url}/ in one on this machine.",
-            error.kind()
-        ));
+    // What the opener says of itself ("other error", a wait status) helps nobody.
+    if open::that_detached(format!("{client_url}/")).is_err() {
+        tell(&format!("\nNo browser could be opened here. Open {client_url}/ in one on this machine."));
     }
 }
 
