@@ -21,6 +21,7 @@ use entrada::adapters::root_key_file::RootKeyFile;
 use entrada::adapters::system::SystemEntropy;
 use entrada::domain::access_token::UnverifiedClaims;
 use entrada::domain::brand::Brand;
+use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
 use entrada::domain::login::Browser;
@@ -29,7 +30,7 @@ use entrada::domain::person::Person;
 use entrada::domain::person::Subject;
 use entrada::domain::policy::Lifetimes;
 use entrada::domain::policy::Policy;
-use entrada::domain::policy::UpstreamApp;
+use entrada::domain::policy::Registration;
 use entrada::domain::resource::Resource;
 use entrada::domain::resource::Resources;
 use entrada::domain::signing::SigningAlg;
@@ -153,11 +154,12 @@ impl Bench {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        let login = self.auth.begin(&request, Browser::of(COOKIE)).ok().unwrap().login.to_text();
+        let login = self.auth.begin(&request, Browser::of(COOKIE)).await.ok().unwrap().login.to_text();
         let form = Submitted {
             login: &login,
             decision: Some("approve"),
-            browser: Some(COOKIE),
+            browser: COOKIE,
+            asked_again: false,
             ended: EndedLogins::default(),
             cross_site: false,
         };
@@ -218,6 +220,8 @@ fn policy() -> Policy {
             grace: Duration::from_secs(90),
             recheck: minutes(5),
         },
+        registration: Registration::default(),
+        clients: Vec::new(),
         trust: Trust::default(),
         resources: Resources::new(vec![resource], None),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },

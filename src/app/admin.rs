@@ -22,9 +22,13 @@ use tokio::sync::watch;
 use crate::app::accept::pause;
 use crate::app::exit::Failure;
 use crate::app::stop;
+use crate::domain::block::Blocked;
 use crate::flows::AuthServer;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
+use crate::flows::block::Clients;
+use crate::flows::block::NotChanged;
+use crate::flows::block::Target;
 
 /// No question is longer.
 const MAX_LINE: u64 = 64 * 1024;
@@ -35,6 +39,9 @@ const MAX_LINE: u64 = 64 * 1024;
 pub enum Command {
     ListGrants(Selection),
     RevokeGrants(Selection),
+    ListClients,
+    Block(Target),
+    Unblock(Target),
 }
 
 /// What is answered.
@@ -42,6 +49,9 @@ pub enum Command {
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     Grants(Found),
+    Clients(Clients),
+    Changed(Blocked),
+    Unchanged(NotChanged),
     StoreAway,
     NotUnderstood,
 }
@@ -102,17 +112,29 @@ async fn answer(stream: UnixStream, auth: &AuthServer) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE)).read_line(&mut line).await?;
     let reply = match serde_json::from_str(&line) {
-        Ok(Command::ListGrants(selection)) => auth.list_grants(&selection).await.map(Reply::Grants),
-        Ok(Command::RevokeGrants(selection)) => auth.revoke_grants(&selection).await.map(Reply::Grants),
-        Err(_) => Ok(Reply::NotUnderstood),
+        Ok(command) => carry_out(command, auth).await,
+        Err(_) => Reply::NotUnderstood,
     };
-    let mut text = serde_json::to_vec(&reply.unwrap_or(Reply::StoreAway))?;
+    let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
     write.write_all(&text).await
 }
 
-/// Asks the process that serves from this data directory.
-pub async fn ask(data_dir: &Path, command: &Command) -> Result<Found, Failure> {
+async fn carry_out(command: Command, auth: &AuthServer) -> Reply {
+    let changed =
+        |outcome: Result<Blocked, NotChanged>| outcome.map_or_else(Reply::Unchanged, Reply::Changed);
+    let done = match command {
+        Command::ListGrants(selection) => auth.list_grants(&selection).await.map(Reply::Grants),
+        Command::RevokeGrants(selection) => auth.revoke_grants(&selection).await.map(Reply::Grants),
+        Command::ListClients => auth.list_clients().await.map(Reply::Clients),
+        Command::Block(target) => Ok(changed(auth.block(target).await)),
+        Command::Unblock(target) => Ok(changed(auth.unblock(target).await)),
+    };
+    done.unwrap_or(Reply::StoreAway)
+}
+
+/// Asks the process that serves from this data directory. What it could not do comes back as a failure.
+pub async fn ask(data_dir: &Path, command: &Command) -> Result<Reply, Failure> {
     let path = socket(data_dir);
     let reply = exchange(&path, command).await.map_err(|error| {
         let remedy = match error.kind() {
@@ -124,12 +146,17 @@ pub async fn ask(data_dir: &Path, command: &Command) -> Result<Found, Failure> {
         Failure::Running(format!("No running server answers at {}: {error}. {remedy}", path.display()))
     })?;
     match reply {
-        Reply::Grants(grants) => Ok(grants),
-        Reply::StoreAway => Err(Failure::Store("The server's store does not answer. Try again.".to_owned())),
-        Reply::NotUnderstood => {
-            Err(Failure::Running("The running server is another version than this command.".to_owned()))
+        Reply::StoreAway | Reply::Unchanged(NotChanged::StoreAway) => {
+            Err(Failure::Store("The server's store does not answer. Try again.".to_owned()))
         }
+        Reply::NotUnderstood => Err(another_version()),
+        reply => Ok(reply),
     }
+}
+
+/// The running server answers as no server of this version does.
+pub fn another_version() -> Failure {
+    Failure::Running("The running server is another version than this command.".to_owned())
 }
 
 async fn exchange(path: &Path, command: &Command) -> io::Result<Reply> {

@@ -6,9 +6,10 @@ use crate::app::exit::Failure;
 use crate::config;
 use crate::config::Config;
 use crate::config::Idp;
+use crate::domain::client::Client;
+use crate::domain::client::UpstreamApp;
 use crate::domain::policy::Lifetimes;
 use crate::domain::policy::Policy;
-use crate::domain::policy::UpstreamApp;
 use crate::domain::resource::Resource;
 use crate::domain::resource::Resources;
 use crate::protocol::issuer::Issuer;
@@ -43,7 +44,17 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     };
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
     let sign_in_with = sign_in_with(&config.upstream.idp);
-    Ok(Policy { issuer, lifetimes, trust, resources, upstream, sign_in_with, brand: config.brand.clone() })
+    Ok(Policy {
+        issuer,
+        lifetimes,
+        trust,
+        registration: config.registration.clone(),
+        clients: config.clients.iter().cloned().map(Client::configured).collect(),
+        resources,
+        upstream,
+        sign_in_with,
+        brand: config.brand.clone(),
+    })
 }
 
 /// An authority elsewhere answers as Entra does and is not Microsoft: the development identity provider.

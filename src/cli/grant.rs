@@ -1,16 +1,15 @@
 //! `entrada grant list` and `entrada grant revoke`.
 
-use std::path::PathBuf;
-use std::time::Duration;
-use std::time::UNIX_EPOCH;
-
 use clap::Args;
 use clap::Subcommand;
 
 use crate::app::admin;
+use crate::app::admin::Reply;
 use crate::app::exit::Failure;
-use crate::cli::Configuration;
 use crate::cli::say;
+use crate::cli::server::Server;
+use crate::cli::shown::printable;
+use crate::cli::shown::utc;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
@@ -34,24 +33,6 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
-}
-
-/// Which running server is asked.
-#[derive(Debug, Args)]
-pub struct Server {
-    #[command(flatten)]
-    configuration: Configuration,
-    /// Its data directory, in place of a configuration: the socket in it is all that is needed.
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Server {
-    fn data_dir(self) -> Result<PathBuf, Failure> {
-        let enough = |failure| Failure::Usage(format!("{failure}\nHere, --data-dir DIR is enough."));
-        let configured = || Ok(self.configuration.load().map_err(enough)?.data_dir);
-        self.data_dir.map_or_else(configured, Ok)
-    }
 }
 
 /// Which grants to end.
@@ -95,7 +76,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::List { server, user } => {
             let selection = user.map_or(Selection::All, Selection::User);
-            let found = admin::ask(&server.data_dir()?, &admin::Command::ListGrants(selection)).await?;
+            let found = ask(server, admin::Command::ListGrants(selection)).await?;
             print(&found)?;
         }
         Command::Revoke { server, which } => {
@@ -105,7 +86,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
                 (None, None) => return Err(Failure::Usage("Name a grant, or a --user.".to_owned())),
             };
             let one = matches!(selection, Selection::Grant(_));
-            let ended = admin::ask(&server.data_dir()?, &admin::Command::RevokeGrants(selection)).await?;
+            let ended = ask(server, admin::Command::RevokeGrants(selection)).await?;
             // They have ended, whether or not that can be told.
             let untold = |failure| Failure::Running(format!("{} ended. {failure}", ended.grants.len()));
             print(&ended).map_err(untold)?;
@@ -118,6 +99,13 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+async fn ask(server: Server, command: admin::Command) -> Result<Found, Failure> {
+    match admin::ask(&server.data_dir()?, &command).await? {
+        Reply::Grants(found) => Ok(found),
+        _ => Err(admin::another_version()),
+    }
 }
 
 fn print(found: &Found) -> Result<(), Failure> {
@@ -141,19 +129,4 @@ fn print(found: &Found) -> Result<(), Failure> {
         say(&format!("{} more cannot be read with this server's keys.", found.unreadable))?;
     }
     Ok(())
-}
-
-fn utc(seconds: i64) -> String {
-    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
-}
-
-/// Names are the client's own words: nothing in them may steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// What turns the direction of the text around it (Unicode's `Bidi_Control`), or has no width.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

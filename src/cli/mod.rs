@@ -2,10 +2,13 @@
 
 #![expect(clippy::print_stderr, reason = "a command answers where it was asked")]
 
+mod client;
 #[cfg(feature = "demo")]
 mod demo;
 mod grant;
 mod log;
+mod server;
+mod shown;
 
 use std::io::Write;
 use std::io::stdout;
@@ -42,6 +45,9 @@ enum Command {
     /// Look at sign-ins that are remembered, and end them. Asks the running server.
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Look at clients, keep them out and let them in again, and make one for the configuration.
+    #[command(subcommand)]
+    Client(client::Command),
     /// Print every setting with its environment variable, default and meaning, as a Markdown table.
     Settings,
 }
@@ -86,6 +92,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(options) => runtime()?.block_on(demo::execute(options)),
         Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
+        Command::Client(command) => runtime()?.block_on(client::execute(command)),
         Command::Settings => say(config::markdown_table().trim_end()),
     }
 }

@@ -12,9 +12,9 @@ use toml::de::DeValue;
 
 use super::nearest::nearest;
 use super::problems::Problems;
-use super::settings::RESOURCES;
-use super::settings::SETTINGS;
+use super::settings::LISTS;
 use super::settings::sections;
+use super::table::SETTINGS;
 
 /// The known keys of the file at `path`, or nothing where it cannot be understood at all.
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Map<String, Value>> {
@@ -102,11 +102,13 @@ fn known(table: Map<String, Value>, file: &str, problems: &mut Problems) -> Map<
                         .add(place, format!("This is {found}. Write [{key}] with its settings below it."));
                 }
             }
-        } else if key == RESOURCES || SETTINGS.iter().any(|setting| setting.key == key) {
+        } else if LISTS.iter().any(|list| list.key == key)
+            || SETTINGS.iter().any(|setting| setting.key == key)
+        {
             kept.insert(key, value);
         } else {
-            let keys = SETTINGS.iter().map(|setting| setting.key);
-            let names: Vec<_> = keys.chain(sections()).chain([RESOURCES]).collect();
+            let keys = SETTINGS.iter().map(|setting| setting.key).filter(|key| !key.contains('['));
+            let names: Vec<_> = keys.chain(sections()).chain(LISTS.map(|list| list.key)).collect();
             let here: Vec<_> = names.iter().copied().filter(|name| !name.contains('.')).collect();
             problems.add(place, unknown(&key, &names, &here));
         }

@@ -7,12 +7,12 @@ use config::Map;
 use super::nearest::distance;
 use super::nearest::nearest;
 use super::problems::Problems;
+use super::settings::LISTS;
 use super::settings::PREFIX;
-use super::settings::RESOURCES;
-use super::settings::SETTINGS;
 use super::settings::Setting;
 use super::settings::sections;
 use super::settings::variables;
+use super::table::SETTINGS;
 
 /// The settings in the environment.
 #[derive(Default)]
@@ -64,7 +64,7 @@ fn misspelt(name: &str) -> Option<String> {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     };
     let section = sections().into_iter().find(|section| begins_with(section));
-    let resource = begins_with(RESOURCES);
+    let list = LISTS.into_iter().find(|list| begins_with(list.key));
 
     let in_words = |variable: &str| {
         // ENTRADA_NAME is what Docker tells of a linked container.
@@ -75,15 +75,16 @@ fn misspelt(name: &str) -> Option<String> {
         sections.map(Setting::name).any(|name| name.eq_ignore_ascii_case(variable))
     };
     let close = known.iter().any(|variable| distance(name, variable) <= 2);
-    let under = (section.is_some() || resource) && !set_by_kubernetes(name);
+    let under = (section.is_some() || list.is_some()) && !set_by_kubernetes(name);
     if !(name.contains("__") || close || under || in_words(name)) {
         return None;
     }
 
-    if resource {
+    if let Some(list) = list {
         return Some(format!(
-            "There is no such setting. Write all resources as one list: \
-             {PREFIX}RESOURCE=[{{path=\"/mcp\", …}}]."
+            "There is no such setting. Write every {} in one list: {}.",
+            list.key,
+            list.in_environment()
         ));
     }
     let is_section = section.is_some_and(|section| name.eq_ignore_ascii_case(section));

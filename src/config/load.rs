@@ -15,12 +15,14 @@ use secrecy::SecretString;
 use super::Config;
 use super::Idp;
 use super::LogFormat;
+use super::Registration;
 use super::SigningAlg;
 use super::Store;
 use super::Tokens;
 use super::Trust;
 use super::Upstream;
 use super::brand;
+use super::clients;
 use super::document;
 use super::environment;
 use super::environment::Variables;
@@ -86,9 +88,11 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let upstream = upstream(values);
     let store = store(values);
     let trust = trust(values);
+    let registration = registration(values);
     let tokens = tokens(values);
     let access = tokens.as_ref().map(|tokens| tokens.access);
     let resources = resources::read(values, public_url.as_deref(), access);
+    let clients = clients::read(values, resources.as_deref());
     let brand = brand::read(values);
     let log_format = values.one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     let metrics = metrics(values, listen.as_deref());
@@ -99,6 +103,8 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         upstream: upstream?,
         store: store?,
         trust: trust?,
+        registration: registration?,
+        clients: clients?,
         tokens: tokens?,
         resources: resources?,
         brand: brand?,
@@ -174,9 +180,16 @@ fn store(values: &mut Values<'_>) -> Option<Store> {
 }
 
 fn trust(values: &mut Values<'_>) -> Option<Trust> {
-    let hosts = values.list("trust.hosts", syntax::host);
+    let hosts = values.list("trust.hosts", syntax::host_or_part);
     let open = values.flag("trust.open");
-    Some(Trust { hosts: hosts?, open: open? })
+    let vendor_schemes = values.flag("trust.vendor_schemes");
+    Some(Trust { hosts: hosts?, open: open?, vendor_schemes: vendor_schemes? })
+}
+
+fn registration(values: &mut Values<'_>) -> Option<Registration> {
+    let enabled = values.flag("dcr.enabled");
+    let secret_hosts = values.list("dcr.secret_hosts", syntax::host);
+    Some(Registration { enabled: enabled?, secret_hosts: secret_hosts? })
 }
 
 fn tokens(values: &mut Values<'_>) -> Option<Tokens> {

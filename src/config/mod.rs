@@ -4,6 +4,7 @@
 //! of them shows a value.
 
 mod brand;
+mod clients;
 mod document;
 mod environment;
 mod load;
@@ -12,6 +13,7 @@ mod problems;
 mod resources;
 mod settings;
 mod syntax;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -24,6 +26,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::brand::Brand;
+use crate::domain::client::ConfiguredClient;
+use crate::domain::policy::Registration;
 use crate::domain::resource::Claim;
 use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
@@ -33,9 +37,9 @@ pub use problems::Problem;
 pub use problems::Problems;
 pub use settings::Fallback;
 pub use settings::Kind;
-pub use settings::SETTINGS;
 pub use settings::Setting;
 pub use settings::markdown_table;
+pub use table::SETTINGS;
 
 /// A configuration without problems. Durations are whole seconds.
 #[derive(Debug, Clone)]
@@ -48,6 +52,9 @@ pub struct Config {
     pub upstream: Upstream,
     pub store: Store,
     pub trust: Trust,
+    pub registration: Registration,
+    /// No two with the same id.
+    pub clients: Vec<ConfiguredClient>,
     pub tokens: Tokens,
     /// One at least; at most one is the default, and no path lies below another.
     pub resources: Vec<Resource>,

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::Claim;
 use super::Resource;
+use super::settings::RESOURCES;
 use super::syntax;
 use super::values::Item;
 use super::values::Values;
@@ -37,7 +38,10 @@ pub(super) fn read(
     public_url: Option<&str>,
     access: Option<Duration>,
 ) -> Option<Vec<Resource>> {
-    let items = values.resources()?;
+    let items = values.tables(RESOURCES)?;
+    if items.is_empty() {
+        return values.none_of(RESOURCES);
+    }
     let drafts: Vec<_> = items.into_iter().map(|item| draft(values, item, public_url)).collect();
     compare(values, &drafts);
     drafts.into_iter().map(|draft| draft.finish(access)).collect()

@@ -143,6 +143,37 @@ pub(super) fn host(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
+/// A host, or what lies below a path of one.
+pub(super) fn host_or_part(text: &str) -> Read<String> {
+    let Some((name, below)) = text.split_once('/') else { return host(text) };
+    host(name)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+    let segments = below.strip_suffix('/').unwrap_or_default();
+    let bad = |segment: &str| segment.is_empty() || segment == "." || segment == "..";
+    if !below.chars().all(plain) || segments.split('/').any(bad) {
+        return Err(
+            "What follows a host here is a path that ends in a slash: everything below it is meant. \
+                    Write it as in \"app.example.com/tenant/\"."
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// A SHA-256 in hexadecimal.
+pub(super) fn sha256(text: &str) -> Read<[u8; 32]> {
+    let digits = text.as_bytes().chunks(2).map(|two| {
+        let two =
+            std::str::from_utf8(two).ok().filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u8::from_str_radix(two, 16).ok()
+    });
+    let bytes: Option<Vec<u8>> = digits.collect();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        "This is not a SHA-256 in hexadecimal: 64 digits. `entrada client new` prints it with the secret."
+            .to_owned()
+    })
+}
+
 /// The id of one tenant, in lower case as in the claim `tid`.
 pub(super) fn tenant(text: &str) -> Read<String> {
     let tenant = text.to_ascii_lowercase();

@@ -5,6 +5,8 @@ mod sentences;
 
 use super::*;
 use crate::domain::colour::Colour;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scopes;
 use std::ffi::OsString;
 use std::fs;
 
@@ -39,8 +41,13 @@ scopes = ["api://6c1f/mcp.access"]
 kind = "embedded"
 
 [trust]
-hosts = ["app.example.com", "192.0.2.7"]
+hosts = ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"]
 open = true
+vendor_schemes = false
+
+[dcr]
+enabled = false
+secret_hosts = ["bot.example.com"]
 
 [tokens]
 signing_alg = "ES256"
@@ -72,6 +79,18 @@ scopes = { z = "Last", A = "First" }
 path = "/mcp2"
 [resource.scopes]
 "files.all" = "Everything"
+
+[[client]]
+id = "agent"
+name = "The agent"
+redirect_uris = ["https://agent.example.com/cb", "http://localhost/cb"]
+scopes = ["mcp.read", "z"]
+secret_sha256 = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"
+
+[[client]]
+id = "tool"
+name = "The tool"
+redirect_uris = "com.example.tool:/cb"
 
 [brand]
 name = "Contoso"
@@ -145,8 +164,26 @@ fn a_full_file_is_read_as_written() {
     assert_eq!(config.upstream.client_secret.expose_secret(), "0012345");
     assert_eq!(config.upstream.scopes, ["api://6c1f/mcp.access"]);
     assert_eq!(config.store, Store::Embedded);
-    let hosts = vec!["app.example.com".to_owned(), "192.0.2.7".to_owned()];
-    assert_eq!(config.trust, Trust { hosts, open: true });
+    let hosts = ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"].map(str::to_owned).to_vec();
+    assert_eq!(config.trust, Trust { hosts, open: true, vendor_schemes: false });
+    let secret_hosts = vec!["bot.example.com".to_owned()];
+    assert_eq!(config.registration, Registration { enabled: false, secret_hosts });
+    let uris = |uris: &[&str]| uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
+    let agent = ConfiguredClient {
+        id: "agent".to_owned(),
+        name: "The agent".to_owned(),
+        redirect_uris: uris(&["https://agent.example.com/cb", "http://localhost/cb"]),
+        scopes: ["mcp.read", "z"].into_iter().collect(),
+        secret_sha256: Some(std::array::from_fn(|n| u8::try_from(n).unwrap())),
+    };
+    let tool = ConfiguredClient {
+        id: "tool".to_owned(),
+        name: "The tool".to_owned(),
+        redirect_uris: uris(&["com.example.tool:/cb"]),
+        scopes: Scopes::default(),
+        secret_sha256: None,
+    };
+    assert_eq!(config.clients, [agent, tool]);
     let tokens = Tokens {
         signing_alg: SigningAlg::ES256,
         access: DAY,
@@ -205,7 +242,9 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(authority, "https://login.microsoftonline.com");
     assert!(config.upstream.scopes.is_empty());
     assert_eq!(config.store, Store::Embedded);
-    assert_eq!(config.trust, Trust { hosts: Vec::new(), open: false });
+    assert_eq!(config.trust, Trust::default());
+    assert_eq!(config.registration, Registration::default());
+    assert!(config.clients.is_empty());
     let tokens = Tokens {
         signing_alg: SigningAlg::RS256,
         access: HOUR,
@@ -294,7 +333,7 @@ fn the_readme_table_has_every_setting_once() {
 fn every_setting_is_read() {
     for setting in SETTINGS {
         let toml = match setting.key.split_once("[].") {
-            Some((_, name)) => format!("resource = [{{ {name} = 1 }}]"),
+            Some((list, name)) => format!("{list} = [{{ {name} = 1 }}]"),
             None => format!("{} = 1", setting.key),
         };
         let toml = if setting.key == "upstream.issuer" { toml + "\nupstream.kind = \"oidc\"" } else { toml };

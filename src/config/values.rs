@@ -15,24 +15,25 @@ use super::problems::Problems;
 use super::settings::Fallback;
 use super::settings::Kind;
 use super::settings::PREFIX;
-use super::settings::RESOURCES;
-use super::settings::SETTINGS;
 use super::settings::Setting;
+use super::settings::Tables;
+use super::table::SETTINGS;
 
-/// The values of the whole configuration, or of one `[[resource]]`.
+/// The values of the whole configuration, or of one table of a list.
 ///
 /// Every reader answers `None` for a setting that is unset, and for one with a problem, which is then
 /// among the problems.
 pub(super) struct Values<'a> {
     table: &'a Map<String, Value>,
     file: Option<&'a str>,
-    /// For a resource, where its table stands.
-    item: Option<&'a str>,
+    /// For a table of a list, where it stands.
+    item: Option<&'a Item>,
     problems: &'a mut Problems,
 }
 
-/// One table of the list of resources.
+/// One table of a list.
 pub(super) struct Item {
+    list: &'static Tables,
     /// Its number in the list.
     pub number: usize,
     pub place: String,
@@ -56,9 +57,9 @@ impl<'a> Values<'a> {
         Values { table, file, item: None, problems }
     }
 
-    /// The values of one resource.
+    /// The values of one table of a list.
     pub(super) fn item<'b>(&'b mut self, item: &'b Item) -> Values<'b> {
-        Values { table: &item.table, file: self.file, item: Some(&item.place), problems: self.problems }
+        Values { table: &item.table, file: self.file, item: Some(item), problems: self.problems }
     }
 
     /// A text that `read` understands, or tells in a sentence why not.
@@ -187,12 +188,12 @@ impl<'a> Values<'a> {
         pairs.into_iter().collect()
     }
 
-    /// The tables of the resources, of which there must be one at least.
-    pub(super) fn resources(&mut self) -> Option<Vec<Item>> {
-        let value = self.table.get(RESOURCES);
-        let place = self.place_of(RESOURCES, format!("{PREFIX}RESOURCE"), value);
+    /// The tables of a list; nothing where it is not set.
+    pub(super) fn tables(&mut self, list: &'static Tables) -> Option<Vec<Item>> {
+        let value = self.table.get(list.key);
+        let place = self.place_of_list(list);
         let kind = match value {
-            None => ValueKind::Array(Vec::new()),
+            None => return Some(Vec::new()),
             Some(Value { kind: ValueKind::Nil, .. }) => return None,
             Some(value) => match &value.kind {
                 ValueKind::String(text) if !self.is_typed(value) => match parse_value(text) {
@@ -205,40 +206,57 @@ impl<'a> Values<'a> {
                 kind => kind.clone(),
             },
         };
-        let fault = match kind {
-            ValueKind::Array(items) if !items.is_empty() => return Some(self.items(items, &place)),
-            ValueKind::Array(_) => "At least one resource is required.".to_owned(),
-            other => format!("This is {}, and a list is wanted.", found(&other)),
-        };
+        match kind {
+            ValueKind::Array(items) => Some(self.items(list, items, &place)),
+            other => {
+                let (key, example) = (list.key, list.in_environment());
+                let fault = format!("This is {}, and a list is wanted.", found(&other));
+                self.problems.add(place, format!("{fault} Write [[{key}]] in the file, or {example}."));
+                None
+            }
+        }
+    }
+
+    /// Notes that a list has nothing in it and should.
+    pub(super) fn none_of<T>(&mut self, list: &'static Tables) -> Option<T> {
+        let (key, example) = (list.key, list.in_environment());
         self.problems.add(
-            place,
-            format!("{fault} Write [[resource]] in the file, or {PREFIX}RESOURCE=[{{path=\"/mcp\", …}}]."),
+            self.place_of_list(list),
+            format!("At least one {key} is required. Write [[{key}]] in the file, or {example}."),
         );
         None
     }
 
-    fn items(&mut self, values: Vec<Value>, place: &str) -> Vec<Item> {
+    fn place_of_list(&self, list: &Tables) -> String {
+        self.place_of(
+            list.key,
+            format!("{PREFIX}{}", list.key.to_ascii_uppercase()),
+            self.table.get(list.key),
+        )
+    }
+
+    fn items(&mut self, list: &'static Tables, values: Vec<Value>, place: &str) -> Vec<Item> {
         let mut items = Vec::new();
         for (number, value) in values.into_iter().enumerate() {
             let place = format!("{place}[{number}]");
             match value.kind {
-                ValueKind::Table(table) => items.push(Item { number, place, table }),
+                ValueKind::Table(table) => items.push(Item { list, number, place, table }),
                 other => {
-                    self.problems
-                        .add(place, format!("This is {}. Write a table for each resource.", found(&other)));
+                    let sentence = format!("This is {}. Write a table for each {}.", found(&other), list.key);
+                    self.problems.add(place, sentence);
                 }
             }
         }
         items
     }
 
-    /// Notes each key of a resource that no setting has.
+    /// Notes each key of a table of a list that no setting has.
     pub(super) fn refuse_unknown(&mut self) {
         let Some(item) = self.item else { return };
-        let settings = SETTINGS.iter().filter(|setting| setting.root() == RESOURCES);
+        let settings = SETTINGS.iter().filter(|setting| setting.root() == item.list.key);
         let names: Vec<_> = settings.map(Setting::name).collect();
         for key in self.table.keys().filter(|key| !names.contains(&key.as_str())) {
-            self.problems.add(format!("{item}.{}", shown(key)), unknown(key, &names, &names));
+            self.problems.add(format!("{}.{}", item.place, shown(key)), unknown(key, &names, &names));
         }
     }
 
@@ -270,7 +288,7 @@ impl<'a> Values<'a> {
     pub(super) fn place(&self, key: &str) -> String {
         let setting = Setting::of(key);
         if let Some(item) = self.item {
-            return format!("{item}.{}", setting.name());
+            return format!("{}.{}", item.place, setting.name());
         }
         self.place_of(setting.root(), setting.variable(), self.find(key))
     }

@@ -1,23 +1,25 @@
-//! Clients that carry their own registration: the `client_id` describes and authenticates itself.
+//! Clients: those that carry their own registration, and those that the operator wrote into the configuration.
 //!
-//! Nobody has to remember it, so that registering costs nothing, and a client survives a restart, a
-//! new replica and an empty store.
+//! A client that registers itself gets a `client_id` that describes and authenticates itself. Nobody has to
+//! remember it, so that registering costs nothing, and a client survives a restart, a new replica and an empty
+//! store.
 
 use std::fmt;
 
+use aws_lc_rs::constant_time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::Serialize;
 use sha2::Digest;
 use sha2::Sha256;
+use url::Url;
 
 use crate::domain::keys::Generation;
 use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
 use crate::domain::keys::Purpose;
 use crate::domain::keys::TAG_LEN;
-use crate::domain::policy::UpstreamApp;
 use crate::domain::time::Timestamp;
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -27,7 +29,8 @@ use crate::protocol::scope::Scopes;
 /// Longer ids are neither made nor read: they travel in URLs and cookies.
 pub const MAX_ID_LENGTH: usize = 1_024;
 
-const ID_PREFIX: &str = "edc_";
+/// What the ids of clients that registered themselves begin with.
+pub const REGISTERED_ID_PREFIX: &str = "edc_";
 const SECRET_PREFIX: &str = "edcs_";
 const VERSION: u8 = 1;
 
@@ -37,10 +40,23 @@ const VERSION: u8 = 1;
 pub struct ClientId(String);
 
 impl ClientId {
+    /// An id that somebody names, known or not.
+    #[must_use]
+    pub fn named(text: String) -> Self {
+        Self(text)
+    }
+
     /// The id as it stands in requests.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The host of the metadata document, where the id is the address of one.
+    #[must_use]
+    pub fn document_host(&self) -> Option<String> {
+        let url = Url::parse(&self.0).ok().filter(|url| url.scheme() == "https")?;
+        url.host_str().map(str::to_owned)
     }
 
     /// A short hash: how logs, metrics and the store name a client.
@@ -57,16 +73,46 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// A client whose id has been authenticated.
+/// A client that is known: its id was authenticated, or found in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub id: ClientId,
-    /// What it calls itself. Nobody has verified it.
+    /// What it is called; [`Client::is_configured`] tells by whom.
     pub name: String,
     pub redirect_uris: Vec<RedirectUri>,
     pub auth_method: AuthMethod,
-    /// What it said it would ask for; it limits nothing.
+    /// What it said it would ask for, which limits nothing; for a configured client, all that it may have.
     pub scope: Scopes,
+    origin: Origin,
+}
+
+/// How a client came here, and so how its secret is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// By dynamic registration: its secret is a MAC over its id.
+    Registered,
+    /// By the operator, with the SHA-256 of a secret if it has one.
+    Configured { secret_sha256: Option<[u8; 32]> },
+}
+
+/// A client that the operator writes into the configuration (`[[client]]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredClient {
+    pub id: String,
+    pub name: String,
+    pub redirect_uris: Vec<RedirectUri>,
+    /// All that it may have; nothing here limits nothing.
+    pub scopes: Scopes,
+    /// SHA-256 of its secret, which is random and long; `None` for a public client.
+    pub secret_sha256: Option<[u8; 32]>,
+}
+
+/// Our own registration at the identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamApp {
+    /// Tenant id, or the issuer of a provider that has none.
+    pub tenant: String,
+    pub client_id: String,
 }
 
 /// What the store remembers of a client that people have signed in with.
@@ -102,14 +148,18 @@ impl Client {
     /// client that registers twice stays one client.
     ///
     /// `salt` is used for confidential clients only.
-    pub fn register(keys: &KeyRing, metadata: &ClientMetadata, salt: [u8; 16]) -> Result<Self, TooLong> {
+    pub fn register(
+        keys: &KeyRing,
+        metadata: &ClientMetadata,
+        auth_method: AuthMethod,
+        salt: [u8; 16],
+    ) -> Result<Self, TooLong> {
         let mut redirect_uris: Vec<RedirectUri> = Vec::new();
         for uri in metadata.redirect_uris.iter().map(RedirectUri::without_loopback_port) {
             if !redirect_uris.contains(&uri) {
                 redirect_uris.push(uri);
             }
         }
-        let auth_method = metadata.token_endpoint_auth_method;
         let registration = Registration {
             name: metadata.client_name.clone(),
             redirect_uris,
@@ -122,7 +172,7 @@ impl Client {
         bytes.extend(postcard::to_stdvec(&registration).expect("plain data serialises"));
         let tag = keys.mac(Purpose::ClientId, generation, &bytes).expect("the current generation is known");
         bytes.extend(tag);
-        let id = format!("{ID_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let id = format!("{REGISTERED_ID_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
         if id.len() > MAX_ID_LENGTH {
             return Err(TooLong);
         }
@@ -131,7 +181,7 @@ impl Client {
 
     /// Reads a client id that somebody presents.
     pub fn recognise(keys: &KeyRing, id: &str) -> Result<Self, NotAuthentic> {
-        let text = id.strip_prefix(ID_PREFIX).ok_or(NotAuthentic)?;
+        let text = id.strip_prefix(REGISTERED_ID_PREFIX).ok_or(NotAuthentic)?;
         if id.len() > MAX_ID_LENGTH {
             return Err(NotAuthentic);
         }
@@ -144,12 +194,28 @@ impl Client {
         Ok(registration.into_client(id.to_owned()))
     }
 
-    /// The secret of a confidential client: a MAC over its id, so that it need not be stored either.
+    /// A client that the operator wrote down. A secret may come in the header or in the form.
+    #[must_use]
+    pub fn configured(client: ConfiguredClient) -> Self {
+        let ConfiguredClient { id, name, redirect_uris, scopes: scope, secret_sha256 } = client;
+        let auth_method = secret_sha256.map_or(AuthMethod::None, |_| AuthMethod::ClientSecretBasic);
+        let origin = Origin::Configured { secret_sha256 };
+        Self { id: ClientId(id), name, redirect_uris, auth_method, scope, origin }
+    }
+
+    /// Whether the operator vouches for it, its name and its redirect URIs.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        matches!(self.origin, Origin::Configured { .. })
+    }
+
+    /// The secret of a confidential client that registered itself: a MAC over its id, so that it need not be
+    /// stored either.
     ///
-    /// `None` for a public client.
+    /// `None` for any other.
     #[must_use]
     pub fn secret(&self, keys: &KeyRing) -> Option<String> {
-        if self.auth_method == AuthMethod::None {
+        if self.auth_method == AuthMethod::None || self.is_configured() {
             return None;
         }
         let generation = keys.current();
@@ -160,10 +226,25 @@ impl Client {
 
     /// Checks a presented secret, in constant time.
     pub fn verify_secret(&self, keys: &KeyRing, secret: &str) -> Result<(), NotAuthentic> {
+        if let Origin::Configured { secret_sha256 } = self.origin {
+            let digest: [u8; 32] = Sha256::digest(secret).into();
+            let expected = secret_sha256.ok_or(NotAuthentic)?;
+            return constant_time::verify_slices_are_equal(&expected, &digest).map_err(|_| NotAuthentic);
+        }
         let text = secret.strip_prefix(SECRET_PREFIX).ok_or(NotAuthentic)?;
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAuthentic)?;
         let [VERSION, generation, tag @ ..] = bytes.as_slice() else { return Err(NotAuthentic) };
         keys.verify(Purpose::ClientSecret, Generation(*generation), self.id.as_str().as_bytes(), tag)
+    }
+
+    /// What of `asked` it may have: all of it, unless the operator gave it a list.
+    #[must_use]
+    pub fn permitted(&self, asked: &Scopes) -> Scopes {
+        if self.is_configured() && !self.scope.is_empty() {
+            asked.intersection(&self.scope)
+        } else {
+            asked.clone()
+        }
     }
 
     /// Whether it registered this redirect URI.
@@ -187,6 +268,7 @@ impl Registration {
             redirect_uris: self.redirect_uris,
             auth_method: self.auth_method,
             scope: self.scope,
+            origin: Origin::Registered,
         }
     }
 }

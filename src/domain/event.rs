@@ -118,8 +118,8 @@ impl EventName {
             ),
             Self::AdministrationUsed => (
                 "administration.used",
-                "An operator gave a command over the administration socket; `n` grants were concerned.",
-                &["operation", "n"],
+                "An operator gave a command over the administration socket; `n` grants or clients were concerned, or the one that is named was blocked or let in again.",
+                &["operation", "n", "client", "redirect_host", "document_host"],
             ),
             Self::StoreAway => (
                 "store.away",
@@ -139,6 +139,8 @@ pub struct Event {
     /// `tid:oid`.
     pub subject: Option<String>,
     pub redirect_host: Option<String>,
+    /// Where a client's metadata document lies.
+    pub document_host: Option<String>,
     pub resource: Option<String>,
     pub scope: Option<String>,
     /// Which refresh token, counted from 0; or how many grants.

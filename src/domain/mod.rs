@@ -1,6 +1,7 @@
 //! What we remember: grants, logins, clients, keys, and the credentials made from them.
 
 pub mod access_token;
+pub mod block;
 pub mod brand;
 pub mod client;
 pub mod colour;
@@ -17,3 +18,4 @@ pub mod seal;
 pub mod signing;
 pub mod time;
 pub mod trust;
+pub mod vendor;

@@ -3,9 +3,17 @@
 use std::time::Duration;
 
 use crate::domain::brand::Brand;
+use crate::domain::client::Client;
+use crate::domain::client::UpstreamApp;
 use crate::domain::resource::Resources;
 use crate::domain::trust::Trust;
+use crate::domain::vendor::NeedsSecret;
+use crate::domain::vendor::vendor;
+use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::issuer::Issuer;
+use crate::protocol::redirect_uri::Receiver;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::registration::ClientMetadata;
 
 /// The lifetimes that an operator sets. Those of access tokens lie with their resources.
 #[derive(Clone, Debug)]
@@ -29,24 +37,60 @@ pub const DOWNSTREAM_TOKEN: Duration = Duration::from_secs(5 * 60);
 /// After this time at most, the gateway knows of a revocation that another replica did.
 pub const REVOCATION: Duration = Duration::from_secs(30);
 
+/// Dynamic client registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Whether clients may register themselves. Where they may not, those that did before are unknown.
+    pub enabled: bool,
+    /// Hosts, beside the known vendors, whose clients do not go on without a secret.
+    pub secret_hosts: Vec<String>,
+}
+
+impl Registration {
+    /// How a client is to authenticate. One that does not say is public: the RFC's default, `client_secret_basic`,
+    /// would hand a secret to native clients that never asked for one and cannot keep it. Only at a host whose
+    /// clients need one is it given (RFC 7591 §3.2.1 lets the server replace what was asked).
+    #[must_use]
+    pub fn method(&self, metadata: &ClientMetadata) -> AuthMethod {
+        let asked = metadata.token_endpoint_auth_method;
+        let needs = |uri: &RedirectUri| self.needs_secret(uri);
+        let given = metadata.redirect_uris.iter().filter_map(needs).find(|need| match asked {
+            None => true,
+            Some(AuthMethod::None) => need.overrides_none,
+            Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) => false,
+        });
+        given.map(|need| need.method).or(asked).unwrap_or(AuthMethod::None)
+    }
+
+    fn needs_secret(&self, redirect: &RedirectUri) -> Option<NeedsSecret> {
+        let host = redirect.host();
+        let post = NeedsSecret { method: AuthMethod::ClientSecretPost, overrides_none: true };
+        let configured = self.secret_hosts.contains(&host).then_some(post);
+        let needs = configured.or_else(|| vendor(&host).and_then(|vendor| vendor.secret));
+        // A program on the user's machine cannot keep one.
+        needs.filter(|_| redirect.receiver() == Receiver::Web)
+    }
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { enabled: true, secret_hosts: Vec::new() }
+    }
+}
+
 /// Everything that flows decide by and pages say.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub issuer: Issuer,
     pub lifetimes: Lifetimes,
     pub trust: Trust,
+    pub registration: Registration,
+    /// Those that the operator wrote down.
+    pub clients: Vec<Client>,
     pub resources: Resources,
     /// The tenant and application at the identity provider, as the client-to-Entra mapping records it.
     pub upstream: UpstreamApp,
     /// What people know the identity provider by: Microsoft, or the provider's host.
     pub sign_in_with: String,
     pub brand: Brand,
-}
-
-/// Our own registration at the identity provider.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct UpstreamApp {
-    /// Tenant id, or the issuer of a provider that has none.
-    pub tenant: String,
-    pub client_id: String,
 }

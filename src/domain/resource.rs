@@ -34,6 +34,14 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// Whether a client that sends this names it: scheme and host in any case, and an empty path as `/`, as URLs
+    /// are compared (MCP authorization, canonical server URI). Everything else is compared byte for byte.
+    #[must_use]
+    pub fn is_named(&self, resource: &str) -> bool {
+        resource == self.identifier
+            || matches!((Url::parse(resource), Url::parse(&self.identifier)), (Ok(one), Ok(other)) if one == other)
+    }
+
     /// All its scopes.
     #[must_use]
     pub fn all_scopes(&self) -> Scopes {
@@ -79,6 +87,12 @@ impl Resources {
     #[must_use]
     pub fn by_identifier(&self, identifier: &str) -> Option<&Resource> {
         self.all.iter().find(|resource| resource.identifier == identifier)
+    }
+
+    /// The resource that a request names (RFC 8707 §2).
+    #[must_use]
+    pub fn named(&self, resource: &str) -> Option<&Resource> {
+        self.by_identifier(resource).or_else(|| self.all.iter().find(|known| known.is_named(resource)))
     }
 
     /// The resource at exactly this path.

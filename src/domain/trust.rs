@@ -4,30 +4,27 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::domain::client::Client;
+use crate::domain::vendor::vendor;
+use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
-
-/// Hosts of MCP clients that are known, each with what was seen to redirect there.
-pub const VENDOR_HOSTS: &[(&str, &str)] = &[
-    ("antigravity.google", "Antigravity, Gemini CLI: /oauth-callback"),
-    ("chatgpt.com", "ChatGPT: /connector_platform_oauth_redirect, /connector/oauth/<id>"),
-    ("claude.ai", "Claude: /api/mcp/auth_callback"),
-    ("claude.com", "Claude: /api/mcp/auth_callback"),
-    ("global.consent.azure-apim.net", "Copilot Studio, Power Platform: /redirect/<tool>"),
-    ("insiders.vscode.dev", "VS Code Insiders: /redirect"),
-    ("oauth-redirect.googleusercontent.com", "Gemini: /…"),
-    ("teams.microsoft.com", "Microsoft 365 Copilot: /api/platform/v1.0/oAuthRedirect"),
-    ("vscode.dev", "VS Code: /redirect"),
-    ("www.cursor.com", "Cursor: /agents/mcp/oauth/callback"),
-    ("www.perplexity.ai", "Perplexity: its own callback"),
-];
+use crate::protocol::redirect_uri::VENDOR_SCHEMES;
 
 /// The operator's part of the policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
-    /// Hosts beyond loopback and the vendors.
+    /// Hosts beyond loopback and the vendors; `host/path/` is only what lies below that path, of a host that
+    /// tenants share.
     pub hosts: Vec<String>,
     /// Any host may receive a code, after consent and sign-in.
     pub open: bool,
+    /// Whether the private-use schemes of [`VENDOR_SCHEMES`] are served.
+    pub vendor_schemes: bool,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { hosts: Vec::new(), open: false, vendor_schemes: true }
+    }
 }
 
 /// May receive a code after consent and sign-in: the client registered it, and its host is trusted
@@ -50,30 +47,82 @@ pub enum Unverified {
     HostNotTrusted,
 }
 
+/// What the policy says of a redirect URI.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Named, by the operator or by the table of vendors.
+    Named,
+    /// An application on the user's own device.
+    OnDevice,
+    /// Nobody named it.
+    Unknown,
+    /// Another path of a host that tenants share, or a scheme that the operator took away.
+    Refused,
+}
+
 impl Trust {
-    /// Checks a redirect URI that a client presents.
+    /// Whether a client may register this redirect URI. An unknown host may be: it is refused, with a page that
+    /// names the setting, when it is to receive a code.
+    #[must_use]
+    pub fn may_register(&self, redirect: &RedirectUri) -> bool {
+        self.standing(redirect) != Standing::Refused
+    }
+
+    /// Checks a redirect URI that a client presents: it has to be one that the client registered, exactly, the
+    /// port of a loopback address aside.
     pub fn verify(&self, client: &Client, presented: RedirectUri) -> Result<VerifiedRedirect, Unverified> {
         if !client.allows(&presented) {
             return Err(Unverified::NotRegistered);
         }
-        if !self.open && !self.names(&presented) {
-            return Err(Unverified::HostNotTrusted);
+        match self.standing(&presented) {
+            _ if client.is_configured() => Ok(VerifiedRedirect(presented)),
+            Standing::Named | Standing::OnDevice => Ok(VerifiedRedirect(presented)),
+            Standing::Unknown if self.open => Ok(VerifiedRedirect(presented)),
+            Standing::Unknown | Standing::Refused => Err(Unverified::HostNotTrusted),
         }
-        Ok(VerifiedRedirect(presented))
     }
 
-    /// The redirect as one that may be used before the user has acted.
+    /// The redirect as one that may be used before the user has acted. None opens an application.
     #[must_use]
-    pub fn trusted(&self, redirect: &VerifiedRedirect) -> Option<TrustedRedirect> {
-        self.names(&redirect.0).then(|| TrustedRedirect(redirect.0.clone()))
+    pub fn trusted(&self, client: &Client, redirect: &VerifiedRedirect) -> Option<TrustedRedirect> {
+        let on_web = redirect.0.receiver() != Receiver::PrivateUse;
+        let named = client.is_configured() || self.standing(&redirect.0) == Standing::Named;
+        (on_web && named).then(|| TrustedRedirect(redirect.0.clone()))
     }
 
-    fn names(&self, redirect: &RedirectUri) -> bool {
-        let host = redirect.host();
-        redirect.is_loopback()
-            || (redirect.port().is_none() && VENDOR_HOSTS.iter().any(|(vendor, _)| *vendor == host))
-            || self.hosts.contains(&host)
+    fn standing(&self, redirect: &RedirectUri) -> Standing {
+        match redirect.receiver() {
+            Receiver::Loopback => Standing::Named,
+            Receiver::PrivateUse => {
+                let scheme = redirect.scheme();
+                let vendors = VENDOR_SCHEMES.iter().any(|(vendor, _)| *vendor == scheme);
+                if vendors && !self.vendor_schemes { Standing::Refused } else { Standing::OnDevice }
+            }
+            Receiver::Web => self.standing_on_web(redirect),
+        }
     }
+
+    fn standing_on_web(&self, redirect: &RedirectUri) -> Standing {
+        let (host, path) = (redirect.host(), redirect.path());
+        let named = |entry: &String| match entry.find('/') {
+            None => *entry == host,
+            Some(end) => entry[..end] == host && covers(&entry[end..], &path),
+        };
+        if self.hosts.iter().any(named) {
+            return Standing::Named;
+        }
+        match vendor(&host).filter(|_| redirect.port().is_none()) {
+            Some(vendor) if vendor.paths.iter().any(|allowed| covers(allowed, &path)) => Standing::Named,
+            Some(_) => Standing::Refused,
+            None => Standing::Unknown,
+        }
+    }
+}
+
+/// Whether `allowed` is this path, or ends in `/` and is the beginning of it. Paths have no dot segments and no
+/// encoded separators here: nothing can climb out.
+fn covers(allowed: &str, path: &str) -> bool {
+    path == allowed || (allowed.ends_with('/') && path.len() > allowed.len() && path.starts_with(allowed))
 }
 
 impl VerifiedRedirect {

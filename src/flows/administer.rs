@@ -14,8 +14,8 @@ use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
 use crate::ports::store::Listing;
 
-/// Grants read at a time.
-const PAGE: usize = 1_000;
+/// Documents read at a time.
+pub(in crate::flows) const PAGE: usize = 1_000;
 
 /// A grant as an operator sees it: ids and times, no credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

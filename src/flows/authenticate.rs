@@ -1,34 +1,29 @@
-//! Who is the client? One path for all kinds of client, in every grant type.
+//! Does the client prove who it is? One path for all kinds of client, in every grant type.
 
 use crate::domain::client::Client;
 use crate::flows::AuthServer;
+use crate::flows::admit::NotAdmitted;
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::client_auth::PresentedClient;
 
-/// A client id that is not ours, or a proof that is not the client's.
+/// A client that is not ours, or a proof that is not the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAuthenticated {
-    /// Not an id that we made, or not with a key that we still have.
-    UnknownClient,
+    Client(NotAdmitted),
     /// A confidential client without its secret, with a wrong one, or a public client with one.
     WrongSecret,
 }
 
 impl AuthServer {
-    /// The client of an id. Costs one MAC and no read.
-    pub(in crate::flows) fn client(&self, id: &str) -> Result<Client, NotAuthenticated> {
-        Client::recognise(self.keys(), id).map_err(|_| NotAuthenticated::UnknownClient)
-    }
-
     /// Authenticates a client at the token or revocation endpoint (RFC 6749 §3.2.1).
     ///
     /// A confidential client may send its secret in the header or in the form, whichever it registered:
     /// SDKs mix the two, and neither is weaker.
-    pub(in crate::flows) fn authenticate(
+    pub(in crate::flows) async fn authenticate(
         &self,
         presented: &PresentedClient,
     ) -> Result<Client, NotAuthenticated> {
-        let client = self.client(&presented.client_id)?;
+        let client = self.client(&presented.client_id).await.map_err(NotAuthenticated::Client)?;
         match (client.auth_method, &presented.client_secret) {
             (AuthMethod::None, None) => Ok(client),
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(secret)) => {

@@ -14,10 +14,13 @@ use crate::domain::resource::Resource;
 use crate::domain::seal::Sealed;
 use crate::domain::trust::Unverified;
 use crate::domain::trust::VerifiedRedirect;
+use crate::domain::vendor::claims_the_name_of_another;
 use crate::flows::AuthServer;
+use crate::flows::admit::NotAdmitted;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
+use crate::flows::refusal::row_of_registration;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::parameters::Duplicated;
 use crate::protocol::parameters::Parameters;
@@ -31,7 +34,8 @@ use crate::protocol::scope::Scopes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     ClientMissing,
-    ClientUnknown,
+    Client(NotAdmitted),
+    NameOfAnother,
     RedirectMissing,
     RedirectTooLong,
     RedirectMalformed,
@@ -45,6 +49,7 @@ pub enum Reason {
     ChallengeMalformed,
     Resource,
     ResourceNeeded,
+    ScopeNotPermitted,
     PromptNone,
     MaxAge,
 }
@@ -59,10 +64,11 @@ impl Refusal for Reason {
                 InvalidRequest,
                 "The request has no client_id. Start again from your application.",
             ),
-            Self::ClientUnknown => row(
-                "client_unknown",
+            Self::Client(why) => why.row(),
+            Self::NameOfAnother => row(
+                "name_of_another",
                 ErrorCode::InvalidClient,
-                "This server does not know the application's client_id. Remove the application's stored registration for this server, then connect again.",
+                "The application uses the name of a known one, and the access would go to another host. If it is yours, give it another name; whoever runs the server can vouch for it by adding it to the configuration.",
             ),
             Self::RedirectMissing => row(
                 "redirect_missing",
@@ -75,12 +81,12 @@ impl Refusal for Reason {
             Self::RedirectMalformed => row(
                 "redirect_malformed",
                 InvalidRequest,
-                "redirect_uri is not an https URI, or an http URI on this computer, in its plain form.",
+                "redirect_uri is not an https URI, an http URI on this computer, or a URI of a private-use scheme, in its plain form.",
             ),
-            Self::RedirectNotRegistered => row(
+            Self::RedirectNotRegistered => row_of_registration(
                 "redirect_not_registered",
                 InvalidRequest,
-                "The application did not register this redirect_uri. Remove its stored registration for this server, then connect again.",
+                "The application did not register this redirect_uri. Remove the registration that it has stored for this server, then connect again.",
             ),
             Self::RedirectHostNotTrusted => row(
                 "redirect_host_not_trusted",
@@ -118,6 +124,11 @@ impl Refusal for Reason {
                 "resource_needed",
                 InvalidTarget,
                 "There is more than one MCP server here and none is the default: send resource.",
+            ),
+            Self::ScopeNotPermitted => row(
+                "scope_not_permitted",
+                ErrorCode::InvalidScope,
+                "The application may have none of the permissions of this MCP server. Whoever runs the server can change its scopes there.",
             ),
             Self::PromptNone => row(
                 "prompt_none",
@@ -158,8 +169,10 @@ pub struct Begun {
 /// What the user is asked.
 #[derive(Clone, Debug)]
 pub struct Consent {
-    /// What the client calls itself; nobody vouches for it.
+    /// What the client is called.
     pub client_name: String,
+    /// Whether the operator says so; if not, it calls itself that.
+    pub vouched_for: bool,
     /// Who will receive the code.
     pub redirect_host: String,
     pub redirect_path: String,
@@ -173,38 +186,53 @@ pub struct Consent {
 
 impl AuthServer {
     /// Verifies an authorization request of `browser`: client, redirect URI; then PKCE, resource,
-    /// scope. Writes nothing and reads nothing.
-    pub fn begin(&self, request: &Parameters, browser: Browser) -> Result<Begun, Refused> {
-        let client = self.requesting_client(request).map_err(Refused::page)?;
-        let redirect = self.requested_redirect(&client, request).map_err(|reason| Refused {
+    /// scope. Writes nothing.
+    pub async fn begin(&self, request: &Parameters, browser: Browser) -> Result<Begun, Refused> {
+        let client = self.requesting_client(request).await.map_err(Refused::page)?;
+        let about = |reason| Refused {
             client_name: Some(client.shown_name().to_owned()),
             redirect_host: request.first("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host()),
             ..Refused::page(reason)
-        })?;
+        };
+        let redirect = self.requested_redirect(&client, request).await.map_err(about)?;
         let login = self
             .requested_login(request, browser, &client, &redirect)
             .map_err(|reason| self.refused_client(reason, &client, &redirect, request.first("state")))?;
-        let consent = self.consent_for(&client, &redirect, &login);
         self.record(EventName::ConsentShown, consent_event(&login));
-        Ok(Begun { login: Sealed::compact(self.keys(), Purpose::Login, self.random(), &login), consent })
+        Ok(self.ask(&client, login))
     }
 
-    fn requesting_client(&self, request: &Parameters) -> Result<Client, Reason> {
+    /// Seals a login into what the user is asked.
+    pub(in crate::flows) fn ask(&self, client: &Client, login: Login) -> Begun {
+        let consent = self.consent_for(client, &login);
+        Begun { login: Sealed::compact(self.keys(), Purpose::Login, self.random(), &login), consent }
+    }
+
+    async fn requesting_client(&self, request: &Parameters) -> Result<Client, Reason> {
         let id = request.one("client_id")?.ok_or(Reason::ClientMissing)?;
-        self.client(id).map_err(|_| Reason::ClientUnknown)
+        Ok(self.client(id).await?)
     }
 
-    fn requested_redirect(&self, client: &Client, request: &Parameters) -> Result<VerifiedRedirect, Reason> {
+    async fn requested_redirect(
+        &self,
+        client: &Client,
+        request: &Parameters,
+    ) -> Result<VerifiedRedirect, Reason> {
         let uri = match (request.one("redirect_uri")?, client.redirect_uris.as_slice()) {
             (Some(text), _) if text.len() > redirect_uri::MAX_LENGTH => return Err(Reason::RedirectTooLong),
             (Some(text), _) => RedirectUri::parse(text).ok_or(Reason::RedirectMalformed)?,
             (None, [only]) if !only.is_loopback() => only.clone(),
             (None, _) => return Err(Reason::RedirectMissing),
         };
-        self.policy().trust.verify(client, uri).map_err(|why| match why {
+        let redirect = self.policy().trust.verify(client, uri).map_err(|why| match why {
             Unverified::NotRegistered => Reason::RedirectNotRegistered,
             Unverified::HostNotTrusted => Reason::RedirectHostNotTrusted,
-        })
+        })?;
+        if !client.is_configured() && claims_the_name_of_another(&client.name, redirect.uri()) {
+            return Err(Reason::NameOfAnother);
+        }
+        self.admit(&client.id, redirect.uri()).await?;
+        Ok(redirect)
     }
 
     fn requested_login(
@@ -214,6 +242,7 @@ impl AuthServer {
         client: &Client,
         redirect: &VerifiedRedirect,
     ) -> Result<Login, Reason> {
+        request.each_once()?;
         let state = request.one("state")?;
         if state.is_some_and(|state| state.len() > MAX_STATE_LENGTH) {
             return Err(Reason::StateTooLong);
@@ -244,7 +273,7 @@ impl AuthServer {
             state: state.map(str::to_owned),
             code_challenge,
             resource: resource.identifier.clone(),
-            scopes: resource.grantable(&asked),
+            scopes: permitted(client, resource, &asked).ok_or(Reason::ScopeNotPermitted)?,
             reauthenticate: prompts.contains(&"login"),
             max_age,
             login_hint: request.one("login_hint")?.filter(|hint| is_email_address(hint)).map(str::to_owned),
@@ -257,26 +286,26 @@ impl AuthServer {
         let Some(first) = named.next() else {
             return self.policy().resources.default().ok_or(Reason::ResourceNeeded);
         };
-        if named.any(|other| other != first) {
-            return Err(Reason::Resource);
-        }
-        self.policy().resources.by_identifier(first).ok_or(Reason::Resource)
+        let resource = self.policy().resources.named(first).ok_or(Reason::Resource)?;
+        if named.all(|other| resource.is_named(other)) { Ok(resource) } else { Err(Reason::Resource) }
     }
 
-    fn consent_for(&self, client: &Client, redirect: &VerifiedRedirect, login: &Login) -> Consent {
+    fn consent_for(&self, client: &Client, login: &Login) -> Consent {
         let resource = self.policy().resources.by_identifier(&login.resource);
+        let redirect = login.redirect_uri.uri();
         let meaning = |scope: &str| {
             let scopes = resource.map(|resource| resource.scopes.as_slice()).unwrap_or_default();
             scopes.iter().find(|(name, _)| name == scope).map(|(_, words)| words.clone()).unwrap_or_default()
         };
         Consent {
             client_name: client.shown_name().to_owned(),
-            redirect_host: match redirect.uri().port() {
-                Some(port) if !redirect.uri().is_loopback() => format!("{}:{port}", redirect.uri().host()),
-                _ => redirect.uri().host(),
+            vouched_for: client.is_configured(),
+            redirect_host: match redirect.port() {
+                Some(port) if !redirect.is_loopback() => format!("{}:{port}", redirect.host()),
+                _ => redirect.host(),
             },
-            redirect_path: redirect.uri().target(),
-            this_machine: redirect.uri().is_on_this_machine(),
+            redirect_path: redirect.target(),
+            this_machine: redirect.is_on_this_machine(),
             resource_name: resource.map(|resource| resource.name.clone()).unwrap_or_default(),
             resource: login.resource.clone(),
             scopes: login.scopes.iter().map(|scope| (scope.to_owned(), meaning(scope))).collect(),
@@ -292,7 +321,7 @@ impl AuthServer {
     ) -> Refused {
         // A state that is too long to keep is too long to echo.
         let state = state.filter(|state| state.len() <= MAX_STATE_LENGTH);
-        let shown = match self.policy().trust.trusted(redirect) {
+        let shown = match self.policy().trust.trusted(client, redirect) {
             Some(trusted) => Shown::Redirect(self.error_redirect(trusted.uri(), state, reason)),
             None => Shown::PageWithLink(self.error_redirect(redirect.uri(), state, reason)),
         };
@@ -326,6 +355,19 @@ impl From<Duplicated> for Reason {
     fn from(_: Duplicated) -> Self {
         Self::Duplicated
     }
+}
+
+impl From<NotAdmitted> for Reason {
+    fn from(why: NotAdmitted) -> Self {
+        Self::Client(why)
+    }
+}
+
+/// What a request for `asked` gets of a resource, of what the client may have; `None` when that is nothing.
+fn permitted(client: &Client, resource: &Resource, asked: &Scopes) -> Option<Scopes> {
+    let granted = client.permitted(&resource.grantable(asked));
+    let granted = if granted.is_empty() { client.permitted(&resource.all_scopes()) } else { granted };
+    (!granted.is_empty()).then_some(granted)
 }
 
 /// What is recorded of a login, by ids.

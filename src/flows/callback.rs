@@ -20,6 +20,7 @@ use crate::domain::reference::Reference;
 use crate::domain::seal::Sealed;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
+use crate::flows::admit::NotAdmitted;
 use crate::flows::grants::GrantError;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
@@ -50,7 +51,7 @@ pub enum Reason {
     AnotherTenant,
     AuthTimeMissing,
     TooLongAgo,
-    ClientUnknown,
+    Client(NotAdmitted),
     StoreAway,
     AlreadyUsed,
 }
@@ -120,11 +121,7 @@ impl Refusal for Reason {
                 AccessDenied,
                 "The application asked for a fresh sign-in, and the sign-in service did not ask again. Start again.",
             ),
-            Self::ClientUnknown => row(
-                "client_unknown",
-                ErrorCode::InvalidClient,
-                "This server no longer knows the application. Remove its stored registration for this server, then connect again.",
-            ),
+            Self::Client(why) => why.row(),
             Self::StoreAway => row(
                 "store_away",
                 TemporarilyUnavailable,
@@ -218,7 +215,7 @@ impl AuthServer {
 
     /// The one grant of this login: created only if absent, so that a repeated callback finds the first.
     async fn grant_of(&self, login: &Login, signed_in: SignedIn, now: Timestamp) -> Result<Grant, Reason> {
-        let client = self.client(login.client_id.as_str()).map_err(|_| Reason::ClientUnknown)?;
+        let client = self.client_of(login).await?;
         let upstream = signed_in.refresh_token.map(UpstreamToken);
         let body = GrantBody {
             client_id: client.id,
@@ -277,6 +274,12 @@ impl Refused {
 impl From<Duplicated> for Reason {
     fn from(_: Duplicated) -> Self {
         Self::Malformed
+    }
+}
+
+impl From<NotAdmitted> for Reason {
+    fn from(why: NotAdmitted) -> Self {
+        Self::Client(why)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::ports::store::StoreError;
 
+/// Partitions of clients begin so.
+pub(in crate::flows) const PARTITION_PREFIX: &str = "c.";
 const SCHEMA: u16 = 1;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -52,7 +54,7 @@ impl AuthServer {
     }
 
     async fn write_client(&self, digest: &str, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
-        let key = DocumentKey { partition: format!("c.{digest}"), id: digest.to_owned() };
+        let key = DocumentKey { partition: format!("{PARTITION_PREFIX}{digest}"), id: digest.to_owned() };
         let body = &grant.body;
         let first = ClientRecord {
             client_id: body.client_id.to_string(),
@@ -68,11 +70,15 @@ impl AuthServer {
             created => return created.map(drop),
         }
         let Some(Stored { document, version }) = self.store().read(&key).await? else { return Ok(()) };
-        let sealed: Sealed<ClientRecord> = Sealed::from_bytes(document.body);
-        let known = sealed.open_record(self.keys(), &place(&key)).ok();
-        let first_used_at = known.map_or(now, |known| known.first_used_at);
+        let first_used_at = self.client_record(document).map_or(now, |known| known.first_used_at);
         let latest = ClientRecord { first_used_at, ..first };
         self.store().replace(self.client_document(key, &latest), &version).await.map(drop)
+    }
+
+    /// Reads the record of a client back; `None` when it does not open.
+    pub(in crate::flows) fn client_record(&self, document: Document) -> Option<ClientRecord> {
+        let place = place(&document.key);
+        Sealed::from_bytes(document.body).open_record(self.keys(), &place).ok()
     }
 
     fn client_document(&self, key: DocumentKey, record: &ClientRecord) -> Document {

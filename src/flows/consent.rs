@@ -13,6 +13,8 @@ use crate::domain::login::Login;
 use crate::domain::login::UpstreamSecrets;
 use crate::domain::seal::Sealed;
 use crate::flows::AuthServer;
+use crate::flows::admit::NotAdmitted;
+use crate::flows::begin::Begun;
 use crate::flows::begin::consent_event;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
@@ -28,6 +30,10 @@ const MAX_COOKIE_VALUE: usize = 3_900;
 /// Approved logins that a browser may hold at a time.
 pub const MAX_APPROVED: usize = 4;
 
+/// Bytes of approved logins that a browser may hold: with their names and the other cookies of ours, less than
+/// 6 KB of header, since proxies refuse headers of 8 KB. Four of any real client take about 4 KB.
+pub const MAX_APPROVED_BYTES: usize = 5_500;
+
 /// Why a decision is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -38,6 +44,7 @@ pub enum Reason {
     Ended,
     NoDecision,
     TooLarge,
+    Client(NotAdmitted),
     UpstreamAway,
     UpstreamRefuses,
 }
@@ -54,7 +61,7 @@ impl Refusal for Reason {
             Self::AnotherBrowser => row(
                 "login_of_another_browser",
                 ErrorCode::AccessDenied,
-                "This sign-in was begun in another browser, or this browser keeps no cookies. Start again from your application, in the browser that it opens.",
+                "This sign-in was begun in another browser, or this browser keeps no cookies for this server. Start again from your application, in the browser that it opens.",
             ),
             Self::AnotherSite => row(
                 "consent_from_another_site",
@@ -81,6 +88,7 @@ impl Refusal for Reason {
                 InvalidRequest,
                 "The application's request is too long for a cookie. Its state or redirect_uri has to be shorter.",
             ),
+            Self::Client(why) => why.row(),
             Self::UpstreamAway => row(
                 "upstream_away",
                 ErrorCode::TemporarilyUnavailable,
@@ -99,8 +107,10 @@ impl Refusal for Reason {
 pub struct Submitted<'a> {
     pub login: &'a str,
     pub decision: Option<&'a str>,
-    /// The cookie of the browser that sends it.
-    pub browser: Option<&'a str>,
+    /// The cookie of the browser that sends it; a new one where it had none.
+    pub browser: &'a str,
+    /// The user was asked once more already.
+    pub asked_again: bool,
     /// Logins that were declined in this browser.
     pub ended: EndedLogins,
     /// Whether the browser says that the form was on another site.
@@ -111,6 +121,8 @@ pub struct Submitted<'a> {
 pub enum Decided {
     /// Send the browser to the identity provider, and keep the sealed login under this state.
     Approved { sign_in: Url, state: String, login: Sealed<Approved> },
+    /// The form was made for another cookie of this browser: ask once more.
+    AskAgain(Begun),
     /// Send the browser back to the client.
     Denied { back: String, ended: EndedLogins },
 }
@@ -139,11 +151,12 @@ impl AuthServer {
         }
         let sealed: Sealed<Login> = Sealed::from_text(form.login);
         let login = sealed.open_compact(self.keys(), Purpose::Login).map_err(|_| Reason::NotALogin)?;
-        if form.browser.map(Browser::of) != Some(login.browser) {
-            return Err(Reason::AnotherBrowser);
-        }
         if self.now() >= login.begun_at.plus(self.policy().lifetimes.login) {
             return Err(Reason::Expired);
+        }
+        let browser = Browser::of(form.browser);
+        if browser != login.browser {
+            return self.ask_again(login, browser, form.asked_again).await;
         }
         if form.ended.contains(login.id) {
             return Err(Reason::Ended);
@@ -155,7 +168,19 @@ impl AuthServer {
         }
     }
 
+    /// A page that was fetched ahead of the visit, or cookies that were cleared, leave a form with another cookie
+    /// than the browser has. Nothing is decided by it. The same question, asked of this browser, is no more than
+    /// what a link to /authorize would do; a browser that keeps no cookie at all is told so the second time.
+    async fn ask_again(&self, login: Login, browser: Browser, asked_again: bool) -> Result<Decided, Reason> {
+        if asked_again {
+            return Err(Reason::AnotherBrowser);
+        }
+        let client = self.client_of(&login).await?;
+        Ok(Decided::AskAgain(self.ask(&client, Login { browser, ..login })))
+    }
+
     async fn approve(&self, login: Login) -> Result<Decided, Reason> {
+        self.client_of(&login).await?;
         let upstream =
             UpstreamSecrets { state: self.random(), nonce: self.random(), code_verifier: self.random() };
         let request = SignInRequest {
@@ -192,18 +217,29 @@ impl AuthServer {
         }
     }
 
-    /// Which of the approved logins that a browser holds have to go, so that with one more there are
-    /// at most [`MAX_APPROVED`]: those that do not open, then the oldest.
+    /// Which of the approved logins that a browser holds have to go, so that with `more` there are at most
+    /// [`MAX_APPROVED`], of at most [`MAX_APPROVED_BYTES`]: those that do not open, then the oldest.
     #[must_use]
-    pub fn surplus(&self, held: Vec<(String, String)>) -> Vec<String> {
+    pub fn surplus(&self, held: Vec<(String, String)>, more: &Sealed<Approved>) -> Vec<String> {
         let approved_at = |text: &str| {
             let sealed: Sealed<Approved> = Sealed::from_text(text);
             sealed.open_compact(self.keys(), Purpose::Approved).ok().map(|login| login.approved_at)
         };
-        let mut aged: Vec<_> = held.into_iter().map(|(name, text)| (approved_at(&text), name)).collect();
+        let mut aged: Vec<_> =
+            held.into_iter().map(|(name, text)| (approved_at(&text), name, text.len())).collect();
         aged.sort();
-        let keep = aged.iter().filter(|(at, _)| at.is_some()).count().min(MAX_APPROVED - 1);
-        aged.truncate(aged.len() - keep);
-        aged.into_iter().map(|(_, name)| name).collect()
+        let mut bytes = more.to_text().len();
+        let newest = aged.iter().rev().take(MAX_APPROVED - 1).take_while(|(at, _, length)| {
+            bytes += length;
+            at.is_some() && bytes <= MAX_APPROVED_BYTES
+        });
+        aged.truncate(aged.len() - newest.count());
+        aged.into_iter().map(|(_, name, _)| name).collect()
+    }
+}
+
+impl From<NotAdmitted> for Reason {
+    fn from(why: NotAdmitted) -> Self {
+        Self::Client(why)
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::flows::grants::Loaded;
 use crate::flows::token::Reason;
+use crate::flows::token::Usable;
 use crate::protocol::parameters::Parameters;
 use crate::protocol::token::TokenResponse;
 
@@ -28,7 +29,7 @@ impl AuthServer {
         let Reference { user, grant, .. } =
             Reference::read(self.keys(), Kind::Code, code).map_err(|_| Reason::CodeGarbage)?;
         let Loaded { grant, version } = self.load_grant(user, grant).await?.ok_or(Reason::CodeUnknown)?;
-        let resource = self.check_use(&grant, client, form)?;
+        let Usable { resource, scopes } = self.check_use(&grant, client, form).await?;
         // OAuth 2.1 drops the parameter; clients of 2.0 send it, and then it has to be the same.
         if redirect_uri.is_some_and(|uri| uri != grant.body.redirect_uri.as_str()) {
             return Err(Reason::RedirectMismatch);
@@ -48,7 +49,7 @@ impl AuthServer {
         active.body.generation = self.keys().current();
         self.swap_grant(&active, &version).await?;
         self.record(EventName::CodeRedeemed, active.event());
-        Ok(self.mint(&active, resource, &active.body.scopes, now)?)
+        Ok(self.mint(&active, resource, &scopes, now)?)
     }
 
     /// A redeemed code came again, with the client's authentication and the verifier. Shortly after, it

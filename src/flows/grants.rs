@@ -24,7 +24,7 @@ use crate::ports::store::StoreError;
 const REMEMBERED: u64 = 100_000;
 
 /// While the store is away, the last known state of a grant is taken for this long before it is asked again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
+pub(in crate::flows) const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// How often ending a grant is tried when somebody else keeps changing it.
 const END_ATTEMPTS: usize = 8;
@@ -176,7 +176,11 @@ impl AuthServer {
             }
             match (self.load_grant(user, id).await, held) {
                 (Ok(loaded), _) => {
-                    let alive = loaded.is_some_and(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
+                    let blocks = self.blocks().await?;
+                    let alive = loaded.is_some_and(|Loaded { grant: Grant { phase, body, .. }, .. }| {
+                        matches!(phase, Phase::Active(_))
+                            && !blocks.forbid(&body.client_id, &[body.redirect_uri.host()])
+                    });
                     Ok(Op::Put(Known { alive, until: now.plus(REVOCATION) }))
                 }
                 (Err(_), Some(known)) => Ok(Op::Put(Known { until: now.plus(STORE_RETRY), ..known })),
@@ -187,7 +191,12 @@ impl AuthServer {
         Ok(entry.is_some_and(|entry| entry.into_value().alive) && !ended.contains_key(&key))
     }
 
-    fn store_failed(&self, operation: &'static str, error: &StoreError) -> GrantError {
+    /// Has the store asked again about every grant that is thought to live.
+    pub(in crate::flows) fn doubt_grants(&self) {
+        self.0.grant_states.known.invalidate_all();
+    }
+
+    pub(in crate::flows) fn store_failed(&self, operation: &'static str, error: &StoreError) -> GrantError {
         let reason = match error {
             StoreError::Conflict => return GrantError::Conflict,
             StoreError::Away(_) => "away",

@@ -1,8 +1,11 @@
 //! What we do: one file for each verb, each a function that reads like its specification.
 
 pub mod administer;
+pub mod admit;
 pub mod authenticate;
 pub mod begin;
+pub mod block;
+mod blocks;
 pub mod callback;
 pub mod clients;
 pub mod consent;
@@ -30,6 +33,7 @@ use crate::domain::event::EventName;
 use crate::domain::keys::KeyRing;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
+use crate::flows::blocks::KnownBlocks;
 use crate::flows::clients::SeenClients;
 use crate::flows::downstream::DownstreamTokens;
 use crate::flows::grants::GrantStates;
@@ -64,6 +68,7 @@ struct Parts {
     keys: KeyRing,
     signing: SigningKeys,
     policy: Policy,
+    blocks: KnownBlocks,
     grant_states: GrantStates,
     seen_clients: SeenClients,
     downstream_tokens: DownstreamTokens,
@@ -80,6 +85,7 @@ impl AuthServer {
             keys,
             signing,
             policy,
+            blocks: KnownBlocks::default(),
             grant_states: GrantStates::default(),
             seen_clients: SeenClients::default(),
             downstream_tokens: DownstreamTokens::default(),

@@ -23,6 +23,7 @@ use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
 use crate::flows::grants::Loaded;
 use crate::flows::token::Reason;
+use crate::flows::token::Usable;
 use crate::ports::idp::Refreshed;
 use crate::ports::idp::UpstreamError;
 use crate::protocol::parameters::Parameters;
@@ -81,7 +82,7 @@ impl AuthServer {
     ) -> Result<TokenResponse, Reason> {
         let Reference { user, grant, n } = reference;
         let Loaded { grant, version } = self.load_grant(user, grant).await?.ok_or(Reason::TokenUnknown)?;
-        let resource = self.check_use(&grant, client, form)?;
+        let Usable { resource, scopes: granted } = self.check_use(&grant, client, form).await?;
         let now = self.now();
         let (next, event) = match grant.presented(n, now, self.policy().lifetimes.grace) {
             Presented::Unknown => return Err(Reason::TokenUnknown),
@@ -105,8 +106,8 @@ impl AuthServer {
             }
         };
         // A narrower scope narrows this access token alone; the grant keeps what was consented to.
-        let narrowed = asked.intersection(&next.body.scopes);
-        let scopes = if narrowed.is_empty() { &next.body.scopes } else { &narrowed };
+        let narrowed = asked.intersection(&granted);
+        let scopes = if narrowed.is_empty() { &granted } else { &narrowed };
         self.record(event, Event { n: Some(n), scope: Some(scopes.to_string()), ..next.event() });
         Ok(self.mint(&next, resource, scopes, now)?)
     }

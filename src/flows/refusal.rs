@@ -4,12 +4,15 @@ use crate::protocol::error::ErrorCode;
 use crate::protocol::error::OAuthError;
 
 /// One row of a flow's table of reasons.
+#[derive(Clone, Copy)]
 pub struct Row {
     /// How logs and metrics name it.
     pub name: &'static str,
     pub code: ErrorCode,
     /// What went wrong and what to do next, in words of ours (RFC 6749 §5.2 limits the characters).
     pub sentence: &'static str,
+    /// Where the remedy lies in the application: each application, and how it is done there.
+    pub remedies: &'static [(&'static str, &'static str)],
 }
 
 /// Why a flow refused. Each flow has one enum of reasons and one exhaustive table.
@@ -27,7 +30,22 @@ pub trait Refusal: Copy {
 /// Writes a row.
 #[must_use]
 pub const fn row(name: &'static str, code: ErrorCode, sentence: &'static str) -> Row {
-    Row { name, code, sentence }
+    Row { name, code, sentence, remedies: &[] }
+}
+
+/// How an application forgets the registration that it has stored. None of them does so by itself when
+/// /authorize refuses it, and each does so in another way.
+pub const FORGET_REGISTRATION: &[(&str, &str)] = &[
+    ("VS Code", "Command Palette: Authentication: Remove Dynamic Authentication Providers"),
+    ("Claude Code", "/mcp, then this server, then Clear authentication"),
+    ("Cursor", "Command Palette: Cursor: Clear All MCP Tokens"),
+    ("mcp-remote", "rm -rf ~/.mcp-auth"),
+];
+
+/// Writes a row whose remedy is to have the application register anew.
+#[must_use]
+pub const fn row_of_registration(name: &'static str, code: ErrorCode, sentence: &'static str) -> Row {
+    Row { remedies: FORGET_REGISTRATION, ..row(name, code, sentence) }
 }
 
 /// Rides on a response that refuses, for the log and the metrics. It does not leave the process.

@@ -15,8 +15,10 @@ use crate::protocol::registration::RegistrationResponse;
 /// Why a registration is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    Disabled,
     Malformed,
     NoRedirectUri,
+    TooManyRedirectUris,
     AuthMethod,
     TooLong,
 }
@@ -26,6 +28,11 @@ impl Refusal for Reason {
         use ErrorCode::InvalidClientMetadata;
         use ErrorCode::InvalidRedirectUri;
         match self {
+            Self::Disabled => row(
+                "registration_disabled",
+                ErrorCode::AccessDenied,
+                "This server registers no clients by itself. Whoever runs it can add yours to its configuration.",
+            ),
             Self::Malformed => row(
                 "metadata_malformed",
                 InvalidClientMetadata,
@@ -34,8 +41,11 @@ impl Refusal for Reason {
             Self::NoRedirectUri => row(
                 "no_redirect_uri",
                 InvalidRedirectUri,
-                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], without fragment or user information, at most 512 characters long.",
+                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it, in its plain form, without fragment, user information or encoded separators, at most 512 characters long. At the host of a known vendor it must be the path of that vendor.",
             ),
+            Self::TooManyRedirectUris => {
+                row("too_many_redirect_uris", InvalidRedirectUri, "redirect_uris holds more than 32 URIs.")
+            }
             Self::AuthMethod => row(
                 "auth_method_unknown",
                 InvalidClientMetadata,
@@ -55,6 +65,7 @@ impl From<NotRegistrable> for Reason {
         match why {
             NotRegistrable::Malformed => Self::Malformed,
             NotRegistrable::NoRedirectUri => Self::NoRedirectUri,
+            NotRegistrable::TooManyRedirectUris => Self::TooManyRedirectUris,
             NotRegistrable::AuthMethod => Self::AuthMethod,
         }
     }
@@ -63,10 +74,16 @@ impl From<NotRegistrable> for Reason {
 impl AuthServer {
     /// Registers a client: read, reduce to what exists here, make the id, answer.
     pub fn register(&self, body: &Value) -> Result<RegistrationResponse, Reason> {
-        let mut metadata = ClientMetadata::read(body)?;
-        metadata.scope = metadata.scope.intersection(&self.policy().resources.all_scopes());
-        let client = Client::register(self.keys(), &metadata, self.random()).map_err(|_| Reason::TooLong)?;
+        let policy = self.policy();
+        if !policy.registration.enabled {
+            return Err(Reason::Disabled);
+        }
+        let mut metadata = ClientMetadata::read(body, |uri| policy.trust.may_register(uri))?;
+        metadata.scope = metadata.scope.intersection(&policy.resources.all_scopes());
+        let method = policy.registration.method(&metadata);
+        let client =
+            Client::register(self.keys(), &metadata, method, self.random()).map_err(|_| Reason::TooLong)?;
         let secret = client.secret(self.keys());
-        Ok(RegistrationResponse::new(client.id.to_string(), secret, metadata))
+        Ok(RegistrationResponse::new(client.id.to_string(), secret, method, metadata))
     }
 }

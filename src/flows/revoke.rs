@@ -14,7 +14,8 @@ impl AuthServer {
     /// Ends the grant of a token. A token that is not ours, or whose grant has ended, is a success
     /// (RFC 7009 §2.2); another client's is not.
     pub async fn revoke(&self, authorization: Option<&str>, form: &Parameters) -> Result<(), Reason> {
-        let client = self.authenticate(&PresentedClient::read(authorization, form)?)?;
+        form.each_once()?;
+        let client = self.authenticate(&PresentedClient::read(authorization, form)?).await?;
         let token = form.one("token")?.ok_or(Reason::TokenMissing)?;
         let Some((user, grant)) = self.grant_behind(token) else { return Ok(()) };
         let Some(loaded) = self.load_grant(user, grant).await? else { return Ok(()) };

@@ -5,6 +5,7 @@ use crate::domain::grant::Grant;
 use crate::domain::grant::Phase;
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
+use crate::flows::admit::NotAdmitted;
 use crate::flows::authenticate::NotAuthenticated;
 use crate::flows::grants::GrantError;
 use crate::flows::mint::NotMinted;
@@ -16,6 +17,7 @@ use crate::protocol::client_auth::PresentedClient;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::parameters::Duplicated;
 use crate::protocol::parameters::Parameters;
+use crate::protocol::scope::Scopes;
 use crate::protocol::token::TokenResponse;
 
 /// Why the token endpoint refuses.
@@ -25,6 +27,7 @@ pub enum Reason {
     ClientMalformed,
     ClientAmbiguous,
     ClientUnknown,
+    ClientBlocked,
     ClientSecret,
     Duplicated,
     GrantTypeMissing,
@@ -42,6 +45,7 @@ pub enum Reason {
     VerifierMismatch,
     ResourceMismatch,
     ResourceGone,
+    ScopeGone,
     TokenMissing,
     TokenGarbage,
     TokenUnknown,
@@ -63,6 +67,7 @@ impl Refusal for Reason {
             Self::ClientMalformed => row("client_malformed", InvalidClient, "The Authorization header is not HTTP Basic with a form-encoded client_id and secret."),
             Self::ClientAmbiguous => row("client_ambiguous", InvalidRequest, "The client authenticates in more than one way, or names two ids."),
             Self::ClientUnknown => row("client_unknown", InvalidClient, "This server did not issue this client_id. Register again."),
+            Self::ClientBlocked => row("client_blocked", InvalidClient, "Whoever runs this server has blocked this client."),
             Self::ClientSecret => row("client_secret", InvalidClient, "The client did not authenticate as it registered. Register again if the secret is lost."),
             Self::Duplicated => row("parameter_duplicated", InvalidRequest, "A parameter is given more than once."),
             Self::GrantTypeMissing => row("grant_type_missing", InvalidRequest, "grant_type is required."),
@@ -80,6 +85,7 @@ impl Refusal for Reason {
             Self::VerifierMismatch => row("verifier_mismatch", InvalidGrant, "code_verifier does not match the code_challenge."),
             Self::ResourceMismatch => row("resource_mismatch", InvalidTarget, "resource is not the one that was authorized."),
             Self::ResourceGone => row("resource_gone", InvalidGrant, "The MCP server that was authorized is not served here any more. Sign in again."),
+            Self::ScopeGone => row("scope_gone", InvalidGrant, "The client may no longer have what was granted. Sign in again."),
             Self::TokenMissing => row("refresh_token_missing", InvalidRequest, "refresh_token is required."),
             Self::TokenGarbage => row("refresh_token_garbage", InvalidGrant, "This is not a refresh token that this server issued."),
             Self::TokenUnknown => row("refresh_token_unknown", InvalidGrant, "The refresh token has expired. Sign in again."),
@@ -101,7 +107,8 @@ impl AuthServer {
         authorization: Option<&str>,
         form: &Parameters,
     ) -> Result<TokenResponse, Reason> {
-        let client = self.authenticate(&PresentedClient::read(authorization, form)?)?;
+        form.each_once()?;
+        let client = self.authenticate(&PresentedClient::read(authorization, form)?).await?;
         match form.one("grant_type")?.ok_or(Reason::GrantTypeMissing)? {
             "authorization_code" => self.exchange(&client, form).await,
             "refresh_token" => self.refresh(&client, form).await,
@@ -109,19 +116,23 @@ impl AuthServer {
         }
     }
 
-    /// The checks that every use of a grant has in common: whose is it, and for which resource.
-    pub(in crate::flows) fn check_use(
+    /// The checks that every use of a grant has in common: whose is it, for which resource, and is it still
+    /// welcome. Nothing is spent before all of them hold.
+    pub(in crate::flows) async fn check_use(
         &self,
         grant: &Grant,
         client: &Client,
         form: &Parameters,
-    ) -> Result<&Resource, Reason> {
+    ) -> Result<Usable<'_>, Reason> {
         if grant.body.client_id != client.id || grant.body.auth_method != client.auth_method {
             return Err(Reason::NotThisClients);
         }
-        if form.all("resource").any(|resource| resource != grant.body.resource) {
+        let resource =
+            self.policy().resources.by_identifier(&grant.body.resource).ok_or(Reason::ResourceGone)?;
+        if form.all("resource").any(|named| !resource.is_named(named)) {
             return Err(Reason::ResourceMismatch);
         }
+        self.admit(&client.id, &grant.body.redirect_uri).await?;
         if grant.phase == Phase::Revoked {
             return Err(Reason::GrantRevoked);
         }
@@ -129,8 +140,20 @@ impl AuthServer {
         if self.now() >= grant.expires_at {
             return Err(Reason::GrantExpired);
         }
-        self.policy().resources.by_identifier(&grant.body.resource).ok_or(Reason::ResourceGone)
+        // The operator may have taken something away from a configured client since.
+        let scopes = client.permitted(&grant.body.scopes);
+        if scopes.is_empty() {
+            return Err(Reason::ScopeGone);
+        }
+        Ok(Usable { resource, scopes })
     }
+}
+
+/// What a grant may be used for.
+pub(in crate::flows) struct Usable<'a> {
+    pub resource: &'a Resource,
+    /// What was granted and is still permitted.
+    pub scopes: Scopes,
 }
 
 impl From<NotPresented> for Reason {
@@ -146,8 +169,18 @@ impl From<NotPresented> for Reason {
 impl From<NotAuthenticated> for Reason {
     fn from(why: NotAuthenticated) -> Self {
         match why {
-            NotAuthenticated::UnknownClient => Self::ClientUnknown,
+            NotAuthenticated::Client(why) => why.into(),
             NotAuthenticated::WrongSecret => Self::ClientSecret,
+        }
+    }
+}
+
+impl From<NotAdmitted> for Reason {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Unknown => Self::ClientUnknown,
+            NotAdmitted::Blocked => Self::ClientBlocked,
+            NotAdmitted::StoreAway => Self::StoreAway,
         }
     }
 }

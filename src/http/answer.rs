@@ -11,10 +11,14 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
 use tracing::Instrument;
 
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
+use crate::flows::refusal::Row;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::error::OAuthError;
 
@@ -32,6 +36,21 @@ pub fn json_error(reason: &'static str, error: OAuthError) -> Response {
 /// A flow's refusal as JSON.
 pub fn refused(refusal: impl Refusal) -> Response {
     json_error(refusal.row().name, refusal.oauth())
+}
+
+/// A flow's refusal as JSON for a program that asked where people ask: with the remedies beside the error.
+pub fn refused_with_remedies(refusal: impl Refusal) -> Response {
+    let Row { name, remedies, .. } = refusal.row();
+    let remedies: Map<_, _> =
+        remedies.iter().map(|(who, how)| ((*who).to_owned(), Value::from(*how))).collect();
+    let mut response = refused(refusal);
+    if !remedies.is_empty() {
+        let OAuthError { code, description } = refusal.oauth();
+        let body = json!({ "error": code.as_str(), "error_description": description, "remedies": remedies });
+        response = (response.status(), axum::Json(body)).into_response();
+        response.extensions_mut().insert(RefusedFor(name));
+    }
+    response
 }
 
 /// A flow's refusal of a client that may have tried HTTP Basic: then 401 names that scheme

@@ -4,38 +4,47 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::domain::login::Browser;
+use crate::flows::begin::Refused;
 use crate::flows::begin::Shown;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::http::Shared;
 use crate::http::answer::found;
+use crate::http::answer::refused_with_remedies;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
+use crate::http::extract::WantsJson;
+use crate::http::page::Pages;
 
 pub async fn authorize(
     State(Shared { auth, pages }): State<Shared>,
     cookies: Cookies,
+    WantsJson(wants_json): WantsJson,
     Query(request): Query,
 ) -> Response {
     let browser = cookies.browser().map_or_else(|| auth.new_browser(), str::to_owned);
-    match auth.begin(&request, Browser::of(&browser)) {
+    match auth.begin(&request, Browser::of(&browser)).await {
         Ok(begun) => {
-            let mut response = pages.consent(begun);
+            let mut response = pages.consent(begun, false);
             cookies.keep_browser(&mut response, &browser);
             response
         }
-        Err(refused) => {
-            let about: Vec<_> = [("Application", refused.client_name), ("Host", refused.redirect_host)]
-                .into_iter()
-                .filter_map(|(label, value)| value.map(|value| (label, value)))
-                .collect();
-            let mut response = match refused.shown {
-                Shown::Redirect(location) => found(&location),
-                Shown::PageWithLink(back) => pages.refusal_about(refused.reason, Some(&back), &about),
-                Shown::Page => pages.refusal_about(refused.reason, None, &about),
-            };
-            response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
-            response
-        }
+        Err(refused) => refusal(&pages, refused, wants_json),
     }
+}
+
+fn refusal(pages: &Pages, refused: Refused, wants_json: bool) -> Response {
+    let Refused { reason, shown, client_name, redirect_host } = refused;
+    let about: Vec<_> = [("Application", client_name), ("Host", redirect_host)]
+        .into_iter()
+        .filter_map(|(label, value)| value.map(|value| (label, value)))
+        .collect();
+    let mut response = match shown {
+        Shown::Redirect(location) => found(&location),
+        Shown::PageWithLink(_) | Shown::Page if wants_json => refused_with_remedies(reason),
+        Shown::PageWithLink(back) => pages.refusal_about(reason, Some(&back), &about),
+        Shown::Page => pages.refusal_about(reason, None, &about),
+    };
+    response.extensions_mut().insert(RefusedFor(reason.row().name));
+    response
 }

@@ -7,7 +7,6 @@ use crate::flows::callback::Held;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::http::Shared;
-use crate::http::answer::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
 
@@ -21,10 +20,10 @@ pub async fn callback(
     let outcome =
         auth.callback(&answer, Held { browser: cookies.browser(), approved, ended: cookies.ended() }).await;
     let mut response = match outcome {
-        Ok(location) => see_other(&location),
+        Ok(location) => pages.back_to_client(&location),
         Err(refused) => {
             let mut response = match (refused.at_once, refused.back.as_deref()) {
-                (true, Some(back)) => see_other(back),
+                (true, Some(back)) => pages.back_to_client(back),
                 (_, back) => pages.refusal(refused.reason, back),
             };
             response.extensions_mut().insert(RefusedFor(refused.reason.row().name));

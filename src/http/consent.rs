@@ -17,24 +17,33 @@ pub async fn consent(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
+    let browser = cookies.browser().map_or_else(|| auth.new_browser(), str::to_owned);
     let submitted = Submitted {
         login: form.first("login").unwrap_or_default(),
         decision: form.first("decision"),
-        browser: cookies.browser(),
+        browser: &browser,
+        asked_again: form.first("again").is_some(),
         ended: cookies.ended(),
         cross_site: headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin"),
     };
     match auth.consent(submitted).await {
         Ok(Decided::Approved { sign_in, state, login }) => {
             let mut response = see_other(sign_in.as_str());
-            for name in auth.surplus(cookies.all_approved()) {
+            for name in auth.surplus(cookies.all_approved(), &login) {
                 cookies.drop(&mut response, name);
             }
             cookies.keep_approved(&mut response, &state, &login);
+            // A page that was fetched at the same time may have left another name in this browser.
+            cookies.keep_browser(&mut response, &browser);
+            response
+        }
+        Ok(Decided::AskAgain(begun)) => {
+            let mut response = pages.consent(begun, true);
+            cookies.keep_browser(&mut response, &browser);
             response
         }
         Ok(Decided::Denied { back, ended }) => {
-            let mut response = see_other(&back);
+            let mut response = pages.back_to_client(&back);
             cookies.keep_ended(&mut response, &ended);
             response
         }

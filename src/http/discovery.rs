@@ -74,7 +74,8 @@ fn served<'a>(auth: &'a AuthServer, path: &str) -> Option<&'a Resource> {
 fn metadata(auth: &AuthServer) -> AuthorizationServerMetadata {
     let policy = auth.policy();
     let identifiers = policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
-    AuthorizationServerMetadata::new(&policy.issuer, &policy.resources.all_scopes(), identifiers)
+    let scopes = policy.resources.all_scopes();
+    AuthorizationServerMetadata::new(&policy.issuer, &scopes, identifiers, policy.registration.enabled)
 }
 
 fn resource_metadata(auth: &AuthServer, resource: &Resource) -> ProtectedResourceMetadata {

@@ -38,6 +38,19 @@ impl<S: Sync> FromRequestParts<S> for Query {
     }
 }
 
+/// Whether a program asks: it accepts JSON, and no page.
+pub struct WantsJson(pub bool);
+
+impl<S: Sync> FromRequestParts<S> for WantsJson {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let accept = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let accept = accept.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+        Ok(Self(accept.contains("application/json") && !accept.contains("text/html")))
+    }
+}
+
 /// The `Authorization` header, when there is exactly one and it is text.
 pub struct Authorization(pub Option<String>);
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Html;
@@ -16,6 +17,7 @@ use crate::flows::begin::Consent;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::http::answer::retry_after;
+use crate::http::answer::see_other;
 use crate::http::answer::status;
 use crate::http::look::Look;
 
@@ -34,6 +36,7 @@ struct Parts {
 struct ConsentPage<'a> {
     look: &'a Look,
     consent: Consent,
+    again: bool,
     login: String,
     sign_in_with: &'a str,
 }
@@ -45,10 +48,18 @@ struct MessagePage<'a> {
     title: &'a str,
     sentence: &'a str,
     /// Names the reason to whoever runs the server.
-    reason: &'a str,
+    reason: &'static str,
     back: Option<&'a str>,
     /// What it is about, where that is known.
     about: &'a [(&'static str, String)],
+    remedies: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Template)]
+#[template(path = "handover.html")]
+struct HandoverPage<'a> {
+    look: &'a Look,
+    location: &'a str,
 }
 
 impl Pages {
@@ -57,11 +68,26 @@ impl Pages {
         Self(Arc::new(Parts { look, sign_in_with: policy.sign_in_with.clone() }))
     }
 
-    /// Asks for consent.
-    pub fn consent(&self, begun: Begun) -> Response {
+    /// Asks for consent; `again` when the same was asked before.
+    pub fn consent(&self, begun: Begun, again: bool) -> Response {
         let Parts { look, sign_in_with } = self.0.as_ref();
         let login = begun.login.to_text();
-        page(StatusCode::OK, look, &ConsentPage { look, consent: begun.consent, login, sign_in_with })
+        page(StatusCode::OK, look, &ConsentPage { look, consent: begun.consent, again, login, sign_in_with })
+    }
+
+    /// Sends the browser to a client's redirect URI: by a redirect on the web; with a page and a button where an
+    /// application has to be opened, since browsers drop such a redirect without a word when nobody has acted.
+    pub fn back_to_client(&self, location: &str) -> Response {
+        if location.starts_with("https:") || location.starts_with("http:") {
+            return see_other(location);
+        }
+        let look = &self.0.look;
+        let mut response = page(StatusCode::OK, look, &HandoverPage { look, location });
+        // Where the browser does it by itself, the button is not needed.
+        if let Ok(refresh) = HeaderValue::from_str(&format!("0; url={location}")) {
+            response.headers_mut().insert(header::REFRESH, refresh);
+        }
+        response
     }
 
     /// Says why something was refused, and what to do next.
@@ -88,7 +114,15 @@ impl Pages {
             StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
             _ => "This sign-in cannot go on",
         };
-        let mut response = self.message(status, title, row.sentence, row.name, back, about);
+        let message = MessagePage {
+            title,
+            reason: row.name,
+            back,
+            about,
+            remedies: row.remedies,
+            ..self.plain(row.sentence)
+        };
+        let mut response = self.message(status, &message);
         retry_after(&mut response, row.code);
         response
     }
@@ -97,21 +131,18 @@ impl Pages {
     pub fn not_found(&self) -> Response {
         let sentence =
             "There is nothing at this address. MCP servers are connected from an application, by their URL.";
-        self.message(StatusCode::NOT_FOUND, "Nothing here", sentence, "not_found", None, &[])
+        let message = MessagePage { title: "Nothing here", reason: "not_found", ..self.plain(sentence) };
+        self.message(StatusCode::NOT_FOUND, &message)
     }
 
-    fn message(
-        &self,
-        status: StatusCode,
-        title: &str,
-        sentence: &str,
-        reason: &'static str,
-        back: Option<&str>,
-        about: &[(&'static str, String)],
-    ) -> Response {
+    fn plain<'a>(&'a self, sentence: &'a str) -> MessagePage<'a> {
         let look = &self.0.look;
-        let mut response = page(status, look, &MessagePage { look, title, sentence, reason, back, about });
-        response.extensions_mut().insert(RefusedFor(reason));
+        MessagePage { look, title: "", sentence, reason: "", back: None, about: &[], remedies: &[] }
+    }
+
+    fn message(&self, status: StatusCode, message: &MessagePage<'_>) -> Response {
+        let mut response = page(status, &self.0.look, message);
+        response.extensions_mut().insert(RefusedFor(message.reason));
         response
     }
 }
@@ -123,7 +154,9 @@ pub async fn not_found(State(pages): State<Pages>) -> Response {
 pub async fn method_not_allowed(State(pages): State<Pages>) -> Response {
     let sentence = "This address is not asked in this way. Start again from your application.";
     let status = StatusCode::METHOD_NOT_ALLOWED;
-    pages.message(status, "Not like this", sentence, "method_not_allowed", None, &[])
+    let message =
+        MessagePage { title: "Not like this", reason: "method_not_allowed", ..pages.plain(sentence) };
+    pages.message(status, &message)
 }
 
 /// Bytes. No page has more text of its own, but for one with very long names.

@@ -39,7 +39,9 @@ pub struct AuthorizationServerMetadata {
     pub issuer: String,
     pub authorization_endpoint: String,
     pub token_endpoint: String,
-    pub registration_endpoint: String,
+    /// Absent where clients may not register themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     pub revocation_endpoint: String,
     pub jwks_uri: String,
     pub scopes_supported: Vec<String>,
@@ -71,12 +73,17 @@ impl AuthorizationServerMetadata {
     /// `scopes` are those of all resources, in the order of the configuration: some clients ask for
     /// all of them, whole and in order.
     #[must_use]
-    pub fn new(issuer: &Issuer, scopes: &Scopes, protected_resources: Vec<String>) -> Self {
+    pub fn new(
+        issuer: &Issuer,
+        scopes: &Scopes,
+        protected_resources: Vec<String>,
+        registration: bool,
+    ) -> Self {
         Self {
             issuer: issuer.to_string(),
             authorization_endpoint: issuer.at(path::AUTHORIZE),
             token_endpoint: issuer.at(path::TOKEN),
-            registration_endpoint: issuer.at(path::REGISTER),
+            registration_endpoint: registration.then(|| issuer.at(path::REGISTER)),
             revocation_endpoint: issuer.at(path::REVOKE),
             jwks_uri: issuer.at(path::JWKS),
             scopes_supported: scopes.iter().map(str::to_owned).collect(),

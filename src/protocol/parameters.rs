@@ -1,6 +1,7 @@
 //! `application/x-www-form-urlencoded` parameters, with the rules of RFC 6749 §3.1 and §3.2.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use url::form_urlencoded;
 
@@ -20,6 +21,13 @@ impl Parameters {
     pub fn parse(encoded: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(encoded).filter(|(_, value)| !value.is_empty());
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// Checks that no parameter stands twice, known or not; `resource` may (RFC 8707 §2).
+    pub fn each_once(&self) -> Result<(), Duplicated> {
+        let mut seen = HashSet::new();
+        let mut names = self.0.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "resource");
+        if names.all(|name| seen.insert(name)) { Ok(()) } else { Err(Duplicated) }
     }
 
     /// The value of a parameter that may stand once.

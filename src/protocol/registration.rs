@@ -1,11 +1,15 @@
 //! Dynamic client registration (RFC 7591): what a client says of itself, and what it is told.
 
 use serde::Serialize;
+use serde_json::Map;
 use serde_json::Value;
 
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scopes;
+
+/// More redirect URIs are refused: real clients register five at most.
+pub const MAX_REDIRECT_URIS: usize = 32;
 
 /// Longer names are cut: a name is shown on a page and lies in every client id.
 pub const MAX_NAME_CHARS: usize = 80;
@@ -17,8 +21,19 @@ pub enum NotRegistrable {
     Malformed,
     /// No redirect URI that we could ever send a code to.
     NoRedirectUri,
+    /// More than [`MAX_REDIRECT_URIS`].
+    TooManyRedirectUris,
     /// An authentication method that we do not serve.
     AuthMethod,
+}
+
+/// What kind of application it is (OpenID Connect Dynamic Client Registration 1.0 §2). Nothing here depends on it:
+/// the default of that document, `web`, would refuse the loopback URIs of every native client that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationType {
+    Native,
+    Web,
 }
 
 /// Client metadata (RFC 7591 §2), reduced to what we use.
@@ -31,13 +46,15 @@ pub struct ClientMetadata {
     /// Those that are acceptable; the others are left out, since one bad one among good ones
     /// (Cursor's private scheme) must not lock a client out.
     pub redirect_uris: Vec<RedirectUri>,
-    pub token_endpoint_auth_method: AuthMethod,
+    /// What it asks for, where it asks.
+    pub token_endpoint_auth_method: Option<AuthMethod>,
+    pub application_type: ApplicationType,
     pub scope: Scopes,
 }
 
 impl ClientMetadata {
-    /// Reads the body of a registration request.
-    pub fn read(body: &Value) -> Result<Self, NotRegistrable> {
+    /// Reads the body of a registration request. `acceptable` may refuse more redirect URIs.
+    pub fn read(body: &Value, acceptable: impl Fn(&RedirectUri) -> bool) -> Result<Self, NotRegistrable> {
         let members = body.as_object().ok_or(NotRegistrable::Malformed)?;
         let text = |name| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -45,24 +62,48 @@ impl ClientMetadata {
             Some(_) => Err(NotRegistrable::Malformed),
         };
         let offered = members.get("redirect_uris").and_then(Value::as_array);
+        if offered.is_some_and(|uris| uris.len() > MAX_REDIRECT_URIS) {
+            return Err(NotRegistrable::TooManyRedirectUris);
+        }
         let mut redirect_uris: Vec<RedirectUri> = Vec::new();
         for uri in offered.into_iter().flatten().filter_map(Value::as_str).filter_map(RedirectUri::parse) {
-            if !redirect_uris.contains(&uri) {
+            if acceptable(&uri) && !redirect_uris.contains(&uri) {
                 redirect_uris.push(uri);
             }
         }
         if redirect_uris.is_empty() {
             return Err(NotRegistrable::NoRedirectUri);
         }
-        // Omitted means public here: the RFC's default, client_secret_basic, would hand a secret to
-        // native clients that never asked for one and cannot keep it.
-        let method = text("token_endpoint_auth_method")?.map_or(Some(AuthMethod::None), AuthMethod::parse);
         Ok(Self {
             client_name: shown_name(text("client_name")?.unwrap_or_default()),
+            application_type: application_type(members.get("application_type"), &redirect_uris),
             redirect_uris,
-            token_endpoint_auth_method: method.ok_or(NotRegistrable::AuthMethod)?,
+            token_endpoint_auth_method: auth_method(text("token_endpoint_auth_method")?, members)?,
             scope: Scopes::parse(text("scope")?.unwrap_or_default()),
         })
+    }
+}
+
+/// The method that it asks for. One that we do not serve is replaced by one of those that it supports as well:
+/// ChatGPT asks for `private_key_jwt` and lists `none` beside it.
+fn auth_method(
+    asked: Option<&str>,
+    members: &Map<String, Value>,
+) -> Result<Option<AuthMethod>, NotRegistrable> {
+    let Some(asked) = asked.filter(|name| !name.is_empty()) else { return Ok(None) };
+    let listed = members.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
+    let others = listed.into_iter().flatten().filter_map(Value::as_str);
+    let served = AuthMethod::parse(asked).or_else(|| others.filter_map(AuthMethod::parse).next());
+    served.map(Some).ok_or(NotRegistrable::AuthMethod)
+}
+
+/// As the client says, or as its redirect URIs tell.
+fn application_type(said: Option<&Value>, redirect_uris: &[RedirectUri]) -> ApplicationType {
+    match said.and_then(Value::as_str) {
+        Some("native") => ApplicationType::Native,
+        Some("web") => ApplicationType::Web,
+        _ if redirect_uris.iter().any(RedirectUri::is_on_this_machine) => ApplicationType::Native,
+        _ => ApplicationType::Web,
     }
 }
 
@@ -88,27 +129,31 @@ pub struct RegistrationResponse {
     pub token_endpoint_auth_method: AuthMethod,
     pub grant_types: [&'static str; 2],
     pub response_types: [&'static str; 1],
-    /// `native` when every redirect URI is on loopback, else `web` (OpenID Connect Registration §2).
-    pub application_type: &'static str,
+    pub application_type: ApplicationType,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
 }
 
 impl RegistrationResponse {
-    /// Says what was granted, which may be less than what was asked.
+    /// Says what was granted, which may be less or other than what was asked (RFC 7591 §3.2.1): both grant types
+    /// and the one response type are every client's, whatever it asked for.
     #[must_use]
-    pub fn new(client_id: String, client_secret: Option<String>, granted: ClientMetadata) -> Self {
-        let native = granted.redirect_uris.iter().all(RedirectUri::is_loopback);
+    pub fn new(
+        client_id: String,
+        client_secret: Option<String>,
+        method: AuthMethod,
+        granted: ClientMetadata,
+    ) -> Self {
         Self {
             client_id,
             client_secret_expires_at: client_secret.as_ref().map(|_| 0),
             client_secret,
             client_name: granted.client_name,
             redirect_uris: granted.redirect_uris,
-            token_endpoint_auth_method: granted.token_endpoint_auth_method,
+            token_endpoint_auth_method: method,
             grant_types: ["authorization_code", "refresh_token"],
             response_types: ["code"],
-            application_type: if native { "native" } else { "web" },
+            application_type: granted.application_type,
             scope: granted.scope.to_string(),
         }
     }

@@ -139,7 +139,7 @@ async fn a_scope_of_64_kib_is_reduced_to_what_exists() {
     let entrada = Entrada::start().await;
     let words: Vec<String> = (0..12_000).map(|n| format!("{n:03x}")).collect();
     let scope = format!("{} mcp.write", words.join(" "));
-    let body = json!({ "redirect_uris": ["https://claude.ai/cb"], "scope": scope });
+    let body = json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"], "scope": scope });
     let answer = entrada.post_json("/register", &body).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["scope"]), (201, &json!("mcp.write")));
 }
@@ -461,7 +461,7 @@ async fn connect_does_not_make_the_gateway_a_tunnel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn four_logins_fit_a_request_over_http2() {
     let entrada = Entrada::start().await;
-    let redirect = format!("https://claude.ai/cb?{}", "r".repeat(480));
+    let redirect = format!("https://claude.ai/api/mcp/auth_callback?{}", "r".repeat(460));
     let client = Client::register_with(
         &entrada,
         json!({ "redirect_uris": [redirect], "client_name": "n".repeat(80) }),

@@ -147,10 +147,10 @@ async fn register(entrada: &Entrada, body: Value) -> Answer {
 async fn a_registration_is_reduced_to_what_exists_and_refused_when_nothing_is_left() {
     let entrada = Entrada::start().await;
     let loose = json!({
-        "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback", "http://127.0.0.1:33418/", "http://127.0.0.1/", 7],
+        "redirect_uris": ["javascript:alert(1)", "http://127.0.0.1:33418/", "http://127.0.0.1/", 7],
         "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         "response_types": ["code", "token"], "contacts": null, "client_uri": "https://example.com", "jwks": {},
-        "client_name": null, "scope": "mcp.read claudeai", "application_type": "web", "software_id": "x",
+        "client_name": null, "scope": "mcp.read claudeai", "application_type": null, "software_id": "x",
     });
     let answer = register(&entrada, loose).await;
     assert_eq!(answer.status, 201);
@@ -186,9 +186,13 @@ async fn a_registration_is_reduced_to_what_exists_and_refused_when_nothing_is_le
             json!({ "redirect_uris": [good], "token_endpoint_auth_method": "private_key_jwt" }),
             "invalid_client_metadata",
         ),
+        (
+            json!({ "redirect_uris": (0..33).map(|n| format!("https://a.example/{n}")).collect::<Vec<_>>() }),
+            "invalid_redirect_uri",
+        ),
         (json!({ "redirect_uris": [good], "client_name": 7 }), "invalid_client_metadata"),
         (
-            json!({ "redirect_uris": (0..40).map(|n| format!("https://claude.ai/{n}/a-rather-long-callback-path")).collect::<Vec<_>>() }),
+            json!({ "redirect_uris": (0..32).map(|n| format!("https://client.example.com/{n}/a-rather-long-callback-path")).collect::<Vec<_>>() }),
             "invalid_client_metadata",
         ),
     ];

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use entrada::config;
 use entrada::demo::idp::Reply;
 use entrada::domain::event::EventName;
-use entrada::domain::trust::VENDOR_HOSTS;
+use entrada::domain::vendor::NeedsSecret;
+use entrada::domain::vendor::VENDORS;
 use entrada::flows::administer::Selection;
+use entrada::flows::block::Target;
 
 use crate::support::browser::Browser;
 use crate::support::client::Client;
@@ -50,9 +52,16 @@ fn the_tables_are_current() {
         events += &format!("| `{}` | {} | `{fields}` |\n", name.as_str(), name.meaning());
     }
     is_current("docs/events.md", "events", &events);
-    let mut vendors = "| Host | Seen to redirect there |\n|---|---|\n".to_owned();
-    for (host, seen) in VENDOR_HOSTS {
-        vendors += &format!("| `{host}` | {} |\n", seen.replace('<', "&lt;"));
+    let mut vendors =
+        "| Host | Below | Seen to redirect there | Gets a secret |\n|---|---|---|---|\n".to_owned();
+    for vendor in VENDORS {
+        let paths = vendor.paths.join("`, `");
+        let secret = match vendor.secret {
+            Some(NeedsSecret { overrides_none: true, .. }) => "also when it asks for `none`",
+            Some(NeedsSecret { overrides_none: false, .. }) => "when it says no method",
+            None => "when it asks for one",
+        };
+        vendors += &format!("| `{}` | `{paths}` | {} | {secret} |\n", vendor.host, vendor.seen);
     }
     is_current("README.md", "vendors", &vendors);
 }
@@ -133,6 +142,11 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     entrada.script.honest();
 
     entrada.auth.list_grants(&Selection::All).await.unwrap();
+    let nobody = || "nobody.example".to_owned();
+    entrada.auth.block(Target::RedirectHost(nobody())).await.unwrap();
+    entrada.auth.block(Target::DocumentHost(nobody())).await.unwrap();
+    entrada.auth.block(Target::Client(client.id.clone())).await.unwrap();
+    entrada.auth.unblock(Target::Client(client.id.clone())).await.unwrap();
 
     course.away(true);
     client.refresh(&entrada, &tokens.refresh).await;

@@ -266,7 +266,7 @@ async fn the_hot_path_reads_the_grant_once_in_30_seconds_and_goes_on_while_the_s
     for _ in 0..5 {
         assert_eq!(stand.call().await.status, 200);
     }
-    assert_eq!(stand.course.counts(), (1, 0));
+    assert_eq!(stand.course.counts(), (2, 0), "the grant, and who is blocked");
     stand.course.away(true);
     stand.entrada.advance(600);
     assert_eq!(stand.call().await.status, 200, "the last known state holds");

@@ -21,7 +21,7 @@ use crate::support::entrada::Setup;
 use states::Page;
 
 /// All that pages are made of: nothing here runs, and only what a person presses leads anywhere.
-const ELEMENTS: &str = "a b bdi body button code dd div dl dt footer form h1 head header html img input li link \
+const ELEMENTS: &str = "a b bdi body button code dd div dl dt footer form h1 h2 head header html img input li link \
                         main meta p span strong style title ul";
 const ATTRIBUTES: &str = "action alt charset class content href lang method name rel src type value";
 
@@ -118,7 +118,7 @@ async fn no_page_runs_or_loads_anything() {
                 let expected: &[&str] = match (tag.name, *attribute) {
                     ("link", "href") => &["data:,"],
                     (_, "src") => &["data:image/svg+xml;base64,"],
-                    ("a", "href") => &["https://", "http://127.0.0.1:"],
+                    ("a", "href") => &["https://", "http://127.0.0.1:", "cursor://"],
                     (_, "action") => &["/consent", "http://127.0.0.1:"],
                     _ => continue,
                 };
@@ -146,7 +146,7 @@ async fn the_brand_is_on_every_page_and_the_style_is_its_own() {
         .iter()
         .filter(|page| !page.name.starts_with("hostile-"))
         .partition(|page| page.name.starts_with("brand-"));
-    assert_eq!((with.len(), without.len()), (8, 8));
+    assert_eq!((with.len(), without.len()), (12, 12));
     let logo = format!("src=\"data:image/svg+xml;base64,{}\"", STANDARD.encode(states::LOGO));
     let help = "href=\"https://help.contoso.example/mcp?from=a&#38;to=b\"";
     for page in with {

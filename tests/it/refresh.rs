@@ -271,7 +271,13 @@ async fn what_each_step_costs_the_store() {
     client.redeem(&entrada, "edac_garbage").await;
     client.refresh(&entrada, "edr_garbage").await;
     entrada.get("/auth/callback?state=x&code=y").await;
-    assert_eq!(course.counts(), (0, 0), "strangers neither write nor read");
+    assert_eq!(course.counts(), (1, 0), "strangers write nothing, and who is blocked is read once in 10 s");
+    for _ in 0..5 {
+        entrada.advance(1);
+        entrada.get(&client.authorize(&[])).await;
+        client.refresh(&entrada, "edr_garbage").await;
+    }
+    assert_eq!(course.counts(), (0, 0), "and nothing else");
     let code = client.code(&entrada).await;
     assert_eq!(course.counts(), (0, 2), "a first sign-in: the grant, and the client that is new");
     let tokens = Tokens::of(&client.redeem(&entrada, &code).await);
@@ -284,5 +290,5 @@ async fn what_each_step_costs_the_store() {
     assert_eq!(course.counts(), (1, 0), "within the grace: one read");
     entrada.advance(301);
     client.refresh(&entrada, &second.refresh).await;
-    assert_eq!(course.counts(), (1, 1), "and no more with the identity provider's word");
+    assert_eq!(course.counts(), (2, 1), "and no more with the identity provider's word, but who is blocked");
 }

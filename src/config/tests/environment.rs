@@ -31,6 +31,9 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_STORE__KIND", "embedded"),
         ("ENTRADA_TRUST__HOSTS", "[]"),
         ("ENTRADA_TRUST__OPEN", "false"),
+        ("ENTRADA_TRUST__VENDOR_SCHEMES", "true"),
+        ("ENTRADA_DCR__ENABLED", "true"),
+        ("ENTRADA_DCR__SECRET_HOSTS", "[]"),
         ("ENTRADA_TOKENS__SIGNING_ALG", "RS256"),
         ("ENTRADA_TOKENS__ACCESS", "61s"),
         ("ENTRADA_TOKENS__REFRESH_IDLE", "2h"),
@@ -40,6 +43,7 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_TOKENS__GRACE", "1s"),
         ("ENTRADA_TOKENS__RECHECK", "2s"),
         ("ENTRADA_RESOURCE", r#"[{path="/x", upstream="http://x/", scopes={"B.c"="B", "A.c"="A"}}]"#),
+        ("ENTRADA_CLIENT", r#"[{id="x", name="X", redirect_uris=["https://x.example/"], scopes=["A.c"]}]"#),
         ("ENTRADA_BRAND__NAME", "Other"),
         ("ENTRADA_BRAND__ACCENT", "#000000"),
         ("ENTRADA_BRAND__SUPPORT_URL", "https://other.example.com/"),
@@ -63,7 +67,9 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.upstream.client_id, "other");
     assert_eq!(config.upstream.client_secret.expose_secret(), "other");
     assert_eq!(config.upstream.scopes, ["a,b"]);
-    assert_eq!(config.trust, Trust { hosts: Vec::new(), open: false });
+    assert_eq!(config.trust, Trust::default());
+    assert_eq!(config.registration, Registration::default());
+    assert_eq!(config.clients.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), ["x"]);
     let seconds = Duration::from_secs;
     let tokens = Tokens {
         signing_alg: SigningAlg::RS256,
@@ -101,7 +107,7 @@ fn an_empty_variable_counts_as_unset() {
     let env: Vec<_> = settings::variables().into_iter().map(|(name, _)| name).collect();
     let empty: Vec<_> = env.iter().map(|name| (name.as_str(), "")).collect();
     let config = load_file(FULL, pairs(&empty)).unwrap();
-    assert_eq!(config.trust.hosts, ["app.example.com", "192.0.2.7"]);
+    assert_eq!(config.trust.hosts, ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"]);
     assert_eq!(config.upstream.client_secret.expose_secret(), "0012345");
 }
 

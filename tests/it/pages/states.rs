@@ -3,8 +3,10 @@
 use entrada::demo::idp::Reply;
 use entrada::domain::brand::Brand;
 use entrada::domain::brand::Logo;
+use entrada::domain::client::ConfiguredClient;
 use entrada::domain::colour::Colour;
 use entrada::domain::trust::Trust;
+use entrada::protocol::redirect_uri::RedirectUri;
 use serde_json::Value;
 use serde_json::json;
 
@@ -73,11 +75,30 @@ impl Gallery {
         self.keep(state, &answer);
     }
 
+    /// What is shown when an application has to be opened.
+    async fn handover(&mut self, client: Value) {
+        let client = Client::register_with(&self.entrada, client).await;
+        let mut browser = Browser::default();
+        let callback = browser.to_callback(&self.entrada, &client.authorize(&[])).await;
+        let answer = browser.open(&self.entrada, callback.as_str()).await;
+        self.keep("handover", &answer);
+    }
+
     async fn everything(&mut self) {
         let vendor =
             json!({ "client_name": "Claude", "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"] });
         self.authorize("consent-vendor", vendor, &[("scope", "mcp.read")]).await;
         self.authorize("consent-loopback", json!({ "client_name": "Claude Code" }), &[]).await;
+        let cursor = json!({ "client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"] });
+        self.authorize("consent-application", cursor.clone(), &[]).await;
+        self.handover(cursor).await;
+        let configured = configured();
+        let agent =
+            Client { id: configured.id, secret: None, redirect_uri: configured.redirect_uris[0].to_string() };
+        let answer = Browser::default().open(&self.entrada, &agent.authorize(&[])).await;
+        self.keep("consent-configured", &answer);
+        let answer = Browser::default().decide(&self.entrada, &answer, "approve").await;
+        self.keep("consent-again", &answer);
         let stranger = json!({ "client_name": "Notes", "redirect_uris": ["https://notes.example.net/cb"] });
         self.authorize("error-untrusted", stranger, &[]).await;
         self.authorize("error-request", json!({}), &[("client_id", "edc_unknown")]).await;
@@ -87,6 +108,17 @@ impl Gallery {
         self.keep("not-found", &answer);
         let answer = self.entrada.get("/consent").await;
         self.keep("wrong-method", &answer);
+    }
+}
+
+/// A client that the operator vouches for.
+fn configured() -> ConfiguredClient {
+    ConfiguredClient {
+        id: "travel-agent".to_owned(),
+        name: "Travel agent".to_owned(),
+        redirect_uris: vec![RedirectUri::parse("https://travel.example.com/callback").unwrap()],
+        scopes: ["mcp.read"].into_iter().collect(),
+        secret_sha256: None,
     }
 }
 
@@ -155,7 +187,8 @@ pub async fn of_the_identity_provider() -> Vec<Page> {
 pub async fn of_entrada() -> Vec<Page> {
     let mut pages = with_hostile_names().await;
     for (name, brand) in [("", Brand::default()), ("brand-", contoso())] {
-        let mut gallery = Gallery::open(name, Setup { brand, ..Setup::default() }).await;
+        let clients = vec![configured()];
+        let mut gallery = Gallery::open(name, Setup { brand, clients, ..Setup::default() }).await;
         gallery.everything().await;
         pages.append(&mut gallery.pages);
     }

@@ -23,7 +23,10 @@ impl Browser {
     /// Decides on a consent page.
     pub async fn decide(&mut self, entrada: &Entrada, page: &Answer, decision: &str) -> Answer {
         let login = hidden(&page.body, "login").expect("a consent form");
-        self.send(entrada, form_request("/consent", &[("login", &login), ("decision", decision)])).await
+        let again = hidden(&page.body, "again");
+        let mut form = vec![("login", login.as_str()), ("decision", decision)];
+        form.extend(again.as_deref().map(|again| ("again", again)));
+        self.send(entrada, form_request("/consent", &form)).await
     }
 
     /// Follows a redirect to the identity provider, which picks the person at once, and returns where it

@@ -24,11 +24,14 @@ use entrada::demo::idp::Endpoint;
 use entrada::demo::idp::Options;
 use entrada::demo::idp::Person;
 use entrada::domain::brand::Brand;
+use entrada::domain::client::Client;
+use entrada::domain::client::ConfiguredClient;
+use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
 use entrada::domain::policy::Lifetimes;
 use entrada::domain::policy::Policy;
-use entrada::domain::policy::UpstreamApp;
+use entrada::domain::policy::Registration;
 use entrada::domain::resource::Claim;
 use entrada::domain::resource::Resource;
 use entrada::domain::resource::Resources;
@@ -75,6 +78,8 @@ pub struct Setup {
     pub signing_alg: SigningAlg,
     pub lifetimes: Lifetimes,
     pub trust: Trust,
+    pub registration: Registration,
+    pub clients: Vec<ConfiguredClient>,
     pub resources: Vec<Resource>,
     pub default_resource: Option<usize>,
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
@@ -102,6 +107,8 @@ impl Default for Setup {
                 recheck: minutes(5),
             },
             trust: Trust::default(),
+            registration: Registration::default(),
+            clients: Vec::new(),
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
             oidc: false,
@@ -352,6 +359,8 @@ async fn assemble(
         issuer,
         lifetimes: setup.lifetimes.clone(),
         trust: setup.trust.clone(),
+        registration: setup.registration.clone(),
+        clients: setup.clients.iter().cloned().map(Client::configured).collect(),
         resources: Resources::new(setup.resources.clone(), setup.default_resource),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
         sign_in_with: setup.sign_in_with.clone(),

@@ -48,10 +48,20 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In no answer.
+    Nowhere,
+    /// In the answers of this endpoint.
+    From(&'static str),
+    /// In a header that sets a cookie.
+    Cookie,
+}
+
 struct Secret {
     value: String,
-    /// The endpoint whose answers may hold it; none for what no client may ever see.
-    issued_by: Option<&'static str>,
+    /// Where it may be.
+    place: Place,
 }
 
 /// Every secret that was seen.
@@ -61,39 +71,43 @@ pub struct Vigil(Mutex<Vec<Secret>>);
 impl Vigil {
     /// A secret that no answer may hold.
     pub fn never(&self, value: impl Into<String>) {
-        self.add(value.into(), None);
+        self.add(value.into(), Place::Nowhere);
     }
 
-    fn add(&self, value: String, issued_by: Option<&'static str>) {
+    fn add(&self, value: String, place: Place) {
         let mut secrets = self.0.lock().unwrap();
         if value.len() >= 8 && !secrets.iter().any(|secret| secret.value == value) {
-            secrets.push(Secret { value, issued_by });
+            secrets.push(Secret { value, place });
         }
     }
 
     /// Judges an answer of `endpoint`, then remembers what secrets it issued.
     pub fn watch(&self, endpoint: &'static str, head: &str, body: &str) {
-        for secret in self.0.lock().unwrap().iter().filter(|secret| secret.issued_by != Some(endpoint)) {
+        let is_cookie = |line: &&str| line.starts_with("set-cookie: ");
+        let other: String =
+            head.lines().filter(|line| !is_cookie(line)).map(|line| format!("{line}\n")).collect();
+        for secret in self.0.lock().unwrap().iter().filter(|secret| secret.place != Place::From(endpoint)) {
+            let head = if secret.place == Place::Cookie { &other } else { head };
             assert!(!head.contains(&secret.value), "{endpoint} answered with a secret in its header: {head}");
             assert!(!body.contains(&secret.value), "{endpoint} answered with a secret in its body: {body}");
         }
         let answer: Value = serde_json::from_str(body).unwrap_or_default();
         for member in ["access_token", "refresh_token", "client_secret"] {
             if let Some(value) = answer.get(member).and_then(Value::as_str) {
-                self.add(value.to_owned(), Some(endpoint));
+                self.add(value.to_owned(), Place::From(endpoint));
             }
         }
         for line in head.lines() {
             if let Some(cookie) = line.strip_prefix("set-cookie: ")
                 && let Some((_, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('='))
             {
-                self.add(value.to_owned(), Some(endpoint));
+                self.add(value.to_owned(), Place::Cookie);
             }
             if let Some((_, code)) =
                 line.strip_prefix("location: ").and_then(|url| url.split_once("code=edac_"))
             {
                 let code = code.split('&').next().unwrap_or_default();
-                self.add(format!("edac_{code}"), Some(endpoint));
+                self.add(format!("edac_{code}"), Place::From(endpoint));
             }
         }
     }
@@ -123,6 +137,10 @@ fn a_secret_in_the_wrong_answer_or_in_the_log_is_seen() {
     assert!(seen(&|vigil| vigil.watch("/authorize", "", "edr_0123456789")));
     assert!(seen(&|vigil| vigil.watch("/authorize", "location: /?t=edr_0123456789", "")));
     assert!(seen(&|vigil| vigil.judge("token edr_0123456789", Path::new("/nonexistent"))));
+    let cookie = |vigil: &Vigil| vigil.watch("/authorize", "set-cookie: a=0123456789; Path=/", "");
+    assert!(!seen(&|vigil| (cookie(vigil), vigil.watch("/consent", "set-cookie: a=0123456789", "")).1));
+    assert!(seen(&|vigil| (cookie(vigil), vigil.watch("/consent", "location: /?a=0123456789", "")).1));
+    assert!(seen(&|vigil| (cookie(vigil), vigil.watch("/consent", "", "0123456789")).1));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"\0edr_0123456789\0").unwrap();
     assert!(seen(&|vigil| vigil.judge("", file.path())));

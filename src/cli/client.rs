@@ -1,0 +1,238 @@
+//! `entrada client list`, `block`, `unblock` and `new`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
+use clap::Subcommand;
+use sha2::Digest;
+use sha2::Sha256;
+use url::Host;
+
+use crate::adapters::system::SystemEntropy;
+use crate::app::admin;
+use crate::app::admin::Reply;
+use crate::app::exit::Failure;
+use crate::cli::say;
+use crate::cli::server::Server;
+use crate::cli::shown::printable;
+use crate::cli::shown::utc;
+use crate::domain::block::Blocked;
+use crate::flows::block::ClientSummary;
+use crate::flows::block::Clients;
+use crate::flows::block::NotChanged;
+use crate::flows::block::Target;
+use crate::ports::clock::Entropy;
+use crate::protocol::redirect_uri::RedirectUri;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the clients that people have signed in with, those of the configuration, and what is blocked.
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Keep clients out: of sign-ins and refreshes here at once and on other replicas within 10 seconds, of
+    /// MCP servers there within 40. Their grants stay: `grant revoke` ends them.
+    Block {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Let clients in again. Their grants go on where they were.
+    Unblock {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Make a client for the configuration: prints a [[client]] block to standard output and its secret, once,
+    /// to standard error. Writes nothing.
+    New {
+        #[command(flatten)]
+        new: New,
+    },
+}
+
+/// Which clients.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// One client: its client_id, or the short form of it that `client list`, `grant list` and logs show.
+    #[arg(allow_hyphen_values = true)]
+    client: Option<String>,
+    /// Every client, at this host: that its codes go to. `cursor:` is a private-use scheme.
+    #[arg(long, value_name = "HOST", value_parser = redirect_host)]
+    redirect_host: Option<String>,
+    /// Every client whose metadata document lies at this host.
+    #[arg(long, value_name = "HOST", value_parser = host)]
+    document_host: Option<String>,
+}
+
+/// What a new client is.
+#[derive(Debug, Args)]
+pub struct New {
+    /// What the consent page calls it.
+    #[arg(long)]
+    name: String,
+    /// Where its codes may go; once or more.
+    #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = redirect_uri)]
+    redirect_uris: Vec<String>,
+    /// A scope that it may have; once or more. Without any, all that a resource has.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Without a secret: for a program on people's own machines, which cannot keep one.
+    #[arg(long)]
+    public: bool,
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let host = Host::parse(text).map(|host| host.to_string());
+    host.map_err(|_| {
+        "this is not a host: write it as in app.example.com, without scheme, port and path".to_owned()
+    })
+}
+
+fn redirect_host(text: &str) -> Result<String, String> {
+    match text.strip_suffix(':') {
+        Some(scheme) if !scheme.is_empty() && !scheme.contains([':', '/']) => Ok(text.to_ascii_lowercase()),
+        _ => host(text),
+    }
+}
+
+fn redirect_uri(text: &str) -> Result<String, String> {
+    RedirectUri::parse(text).map(|uri| uri.to_string()).ok_or_else(|| {
+        "it has to be https, http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it, \
+         in its normal form"
+            .to_owned()
+    })
+}
+
+pub async fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::List { server } => {
+            match admin::ask(&server.data_dir()?, &admin::Command::ListClients).await? {
+                Reply::Clients(clients) => print(&clients),
+                _ => Err(admin::another_version()),
+            }
+        }
+        Command::Block { server, whom } => {
+            match admin::ask(&server.data_dir()?, &admin::Command::Block(whom.target())).await? {
+                Reply::Changed(what) => say(&format!("Blocked: {}.", words(&what))),
+                Reply::Unchanged(NotChanged::Already) => say("That is blocked already."),
+                reply => Err(not_changed(&reply)),
+            }
+        }
+        Command::Unblock { server, whom } => {
+            match admin::ask(&server.data_dir()?, &admin::Command::Unblock(whom.target())).await? {
+                Reply::Changed(what) => say(&format!("Let in again: {}.", words(&what))),
+                reply => Err(not_changed(&reply)),
+            }
+        }
+        Command::New { new } => new.print(),
+    }
+}
+
+fn words(what: &Blocked) -> String {
+    match what {
+        Blocked::Client(client) => format!("the client {client}"),
+        Blocked::RedirectHost(host) => format!("every client at {host}"),
+        Blocked::DocumentHost(host) => format!("every client whose metadata document lies at {host}"),
+    }
+}
+
+fn not_changed(reply: &Reply) -> Failure {
+    let why = match reply {
+        Reply::Unchanged(NotChanged::NoSuchClient) => {
+            "No client of this server has this id. `entrada client list` shows those that people have signed in with; the log names the others."
+        }
+        Reply::Unchanged(NotChanged::Already) => "That is not blocked. `entrada client list` shows what is.",
+        Reply::Unchanged(NotChanged::TooMany) => {
+            "There are as many blocks as there may be. `entrada client unblock` takes one away; `dcr.enabled = false` keeps out every client that you have not entered."
+        }
+        _ => return admin::another_version(),
+    };
+    Failure::Running(why.to_owned())
+}
+
+impl Whom {
+    fn target(self) -> Target {
+        match (self.client, self.redirect_host, self.document_host) {
+            (_, Some(host), _) => Target::RedirectHost(host),
+            (_, _, Some(host)) => Target::DocumentHost(host),
+            (client, None, None) => Target::Client(client.unwrap_or_default()),
+        }
+    }
+}
+
+impl New {
+    /// The block goes where it can be appended to a file, the secret where only the one who asked reads it.
+    fn print(self) -> Result<(), Failure> {
+        let id = random::<12>();
+        let secret = (!self.public).then(random::<32>);
+        say(&self.block(&id, secret.as_deref()))?;
+        if let Some(secret) = secret {
+            eprintln!("The secret of {id}, which is shown only now: {secret}");
+        }
+        Ok(())
+    }
+
+    fn block(self, id: &str, secret: Option<&str>) -> String {
+        let list = |items: Vec<String>| toml::Value::from(items).to_string();
+        let mut lines = vec![
+            "[[client]]".to_owned(),
+            format!("id = {}", toml::Value::from(id)),
+            format!("name = {}", toml::Value::from(self.name)),
+            format!("redirect_uris = {}", list(self.redirect_uris)),
+        ];
+        if !self.scopes.is_empty() {
+            lines.push(format!("scopes = {}", list(self.scopes)));
+        }
+        if let Some(secret) = secret {
+            let digest = Sha256::digest(secret);
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            lines.push(format!("secret_sha256 = {}", toml::Value::from(hex)));
+        }
+        lines.join("\n")
+    }
+}
+
+/// `N` random bytes in base64url.
+fn random<const N: usize>() -> String {
+    let entropy: &dyn Entropy = &SystemEntropy::default();
+    URL_SAFE_NO_PAD.encode(entropy.bytes::<N>())
+}
+
+fn print(clients: &Clients) -> Result<(), Failure> {
+    say(&format!(
+        "{:<16}  {:<10}  {:<20}  {:<20}  {:<32}  NAME",
+        "CLIENT", "KIND", "FIRST USED", "LAST USED", "CODES GO TO"
+    ))?;
+    for client in &clients.clients {
+        say(&line(client))?;
+    }
+    if clients.unreadable > 0 {
+        say(&format!("{} more cannot be read with this server's keys.", clients.unreadable))?;
+    }
+    for block in &clients.blocks {
+        say(&format!("Blocked since {}: {}.", utc(block.since.0), words(&block.what)))?;
+    }
+    Ok(())
+}
+
+fn line(client: &ClientSummary) -> String {
+    let kind = match (client.blocked, client.configured) {
+        (true, _) => "blocked",
+        (false, true) => "configured",
+        (false, false) => "registered",
+    };
+    let when = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), utc);
+    format!(
+        "{:<16}  {kind:<10}  {:<20}  {:<20}  {:<32}  {}",
+        client.client,
+        when(client.first_used_at),
+        when(client.last_used_at),
+        client.redirect_hosts.join(" "),
+        printable(&client.client_name),
+    )
+}

@@ -1,0 +1,281 @@
+//! The table of settings. The loader, its messages and the README read it; nothing else lists a key.
+
+use super::settings::Fallback;
+use super::settings::Fallback::Is;
+use super::settings::Fallback::Required;
+use super::settings::Fallback::Unset;
+use super::settings::Kind;
+use super::settings::Setting;
+
+const fn setting(key: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Setting {
+    Setting { key, kind, default, meaning, secret: false }
+}
+
+const fn lifetime(
+    key: &'static str,
+    default: Fallback,
+    (min, max): (&'static str, &'static str),
+    meaning: &'static str,
+) -> Setting {
+    setting(key, Kind::Duration { min, max }, default, meaning)
+}
+
+/// Every setting there is, in the order of the documentation.
+pub static SETTINGS: &[Setting] = &[
+    setting(
+        "public_url",
+        Kind::Text,
+        Required,
+        "The origin under which clients reach Entrada, which is also the issuer, byte for byte; \
+         https, except on localhost, 127.0.0.1 and [::1]",
+    ),
+    setting(
+        "listen",
+        Kind::List,
+        Is("127.0.0.1:8000"),
+        "Where to listen: one IP address with a port, or a list of them",
+    ),
+    setting(
+        "data_dir",
+        Kind::Text,
+        Is("./data"),
+        "The directory of the embedded store, the root key and the administration socket; \
+         a relative one starts from the current directory",
+    ),
+    setting(
+        "upstream.kind",
+        Kind::OneOf(&["entra", "oidc"]),
+        Is("entra"),
+        "The identity provider: Microsoft Entra ID, or any other with OpenID Connect",
+    ),
+    setting(
+        "upstream.tenant",
+        Kind::Text,
+        Unset("required for `entra`"),
+        "The GUID of the Entra tenant; only for `entra`",
+    ),
+    setting(
+        "upstream.authority",
+        Kind::Text,
+        Is("https://login.microsoftonline.com"),
+        "The origin of the Microsoft sign-in, another one for a sovereign cloud; only for `entra`",
+    ),
+    setting(
+        "upstream.issuer",
+        Kind::Text,
+        Unset("required for `oidc`"),
+        "The provider's issuer, byte for byte; https, except on loopback; only for `oidc`",
+    ),
+    setting(
+        "upstream.client_id",
+        Kind::Text,
+        Required,
+        "The client id that the identity provider gave to Entrada",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "upstream.client_secret",
+            Kind::Text,
+            Required,
+            "The client secret that the identity provider gave to Entrada; never shown or logged",
+        )
+    },
+    setting(
+        "upstream.scopes",
+        Kind::List,
+        Is("[]"),
+        "Scopes to ask of the identity provider besides openid, profile and offline_access",
+    ),
+    setting(
+        "store.kind",
+        Kind::OneOf(&["embedded"]),
+        Is("embedded"),
+        "Where grants are kept: in a file in `data_dir`",
+    ),
+    setting(
+        "trust.hosts",
+        Kind::List,
+        Is("[]"),
+        "Hosts that may receive codes and publish client metadata, besides loopback and the known MCP vendors: \
+         plain host names, or `host/path/` for what lies below a path of a host that others share",
+    ),
+    setting("trust.open", Kind::Flag, Is("false"), "Whether every host is trusted so"),
+    setting(
+        "trust.vendor_schemes",
+        Kind::Flag,
+        Is("true"),
+        "Whether known clients may register private-use URI schemes without a dot (`cursor://…`), \
+         which RFC 8252 §7.1 does not allow",
+    ),
+    setting(
+        "dcr.enabled",
+        Kind::Flag,
+        Is("true"),
+        "Whether clients may register themselves (RFC 7591); where not, those that did before are unknown too",
+    ),
+    setting(
+        "dcr.secret_hosts",
+        Kind::List,
+        Is("[]"),
+        "Hosts whose clients get a secret though they ask for none, besides the known ones that need it",
+    ),
+    setting(
+        "tokens.signing_alg",
+        Kind::OneOf(&["RS256", "ES256"]),
+        Is("RS256"),
+        "The algorithm that signs access tokens",
+    ),
+    lifetime(
+        "tokens.access",
+        Is("60m"),
+        ("1m", "24h"),
+        "The lifetime of an access token for a resource behind the gateway",
+    ),
+    lifetime(
+        "tokens.refresh_idle",
+        Is("30d"),
+        ("1h", "365d"),
+        "How long a refresh token waits to be used before the person must sign in again",
+    ),
+    lifetime(
+        "tokens.refresh_max",
+        Is("90d"),
+        ("1h", "365d"),
+        "How long after a sign-in the person must sign in again in any case; \
+         no shorter than `tokens.refresh_idle`",
+    ),
+    lifetime("tokens.code", Is("60s"), ("10s", "10m"), "The lifetime of an authorization code"),
+    lifetime("tokens.login", Is("15m"), ("1m", "1h"), "How long consent and sign-in may take together"),
+    lifetime(
+        "tokens.grace",
+        Is("90s"),
+        ("0s", "300s"),
+        "How long the previous refresh token still gives the same successor; `0s` is strict",
+    ),
+    lifetime(
+        "tokens.recheck",
+        Is("5m"),
+        ("0s", "24h"),
+        "How old the identity provider's last answer may be when a token is refreshed; `0s` asks every time",
+    ),
+    setting(
+        "resource[].path",
+        Kind::Text,
+        Required,
+        "The path under `public_url` at which the gateway serves this MCP server, such as `/mcp`",
+    ),
+    setting(
+        "resource[].identifier",
+        Kind::Text,
+        Unset("`public_url` + `path`"),
+        "The resource identifier and the audience of its tokens (RFC 8707): an absolute URL without a fragment",
+    ),
+    setting(
+        "resource[].upstream",
+        Kind::Text,
+        Unset("none: tokens are only issued"),
+        "The http(s) URL of the MCP server behind the gateway",
+    ),
+    setting(
+        "resource[].name",
+        Kind::Text,
+        Unset("the path"),
+        "What the consent page and the metadata call the resource",
+    ),
+    setting(
+        "resource[].default",
+        Kind::Flag,
+        Is("false"),
+        "Whether a request that names no resource means this one; at most one",
+    ),
+    lifetime(
+        "resource[].access",
+        Unset("`tokens.access`; without `upstream` `15m`"),
+        ("1m", "24h"),
+        "The lifetime of an access token for this resource",
+    ),
+    setting(
+        "resource[].scopes",
+        Kind::Pairs,
+        Required,
+        "Its scopes and, for the consent page, what each permits in words; \
+         at least one, and their order is kept",
+    ),
+    setting(
+        "resource[].default_scopes",
+        Kind::List,
+        Unset("all of `scopes`"),
+        "The scopes of a request that names none",
+    ),
+    setting(
+        "resource[].claims",
+        Kind::List,
+        Is("[]"),
+        "What its access tokens say about the person besides who it is: \
+         any of `name`, `preferred_username`, `roles`, `groups`",
+    ),
+    setting(
+        "client[].id",
+        Kind::Text,
+        Required,
+        "The `client_id` of a client that is registered here; `entrada client new` makes one",
+    ),
+    setting(
+        "client[].name",
+        Kind::Text,
+        Required,
+        "What the consent page calls it, as something you vouch for",
+    ),
+    setting(
+        "client[].redirect_uris",
+        Kind::List,
+        Required,
+        "Where its codes may go, whatever `trust` says; the port of a loopback address does not matter",
+    ),
+    setting(
+        "client[].scopes",
+        Kind::List,
+        Is("[]"),
+        "All that it may have; without any, what the resource has",
+    ),
+    setting(
+        "client[].secret_sha256",
+        Kind::Text,
+        Unset("none: a public client"),
+        "SHA-256 of its secret, in hexadecimal",
+    ),
+    setting(
+        "brand.name",
+        Kind::Text,
+        Unset("none"),
+        "The name of the organisation or product, at the head and the foot of pages",
+    ),
+    setting(
+        "brand.logo",
+        Kind::Text,
+        Unset("none"),
+        "A picture beside `brand.name`, always on white: an SVG, PNG, JPEG or WebP file of at most 64 KiB; \
+         a relative path starts from the current directory",
+    ),
+    setting(
+        "brand.accent",
+        Kind::Text,
+        Is("#0b57d0"),
+        "The colour of buttons and links as `#rrggbb`; where text could not be read on it or in it, \
+         pages take a darker or lighter shade",
+    ),
+    setting(
+        "brand.support_url",
+        Kind::Text,
+        Unset("none"),
+        "Where people get help, at the foot of pages and where a sign-in fails: an https URL or a mailto address",
+    ),
+    setting("log.format", Kind::OneOf(&["text", "json"]), Is("text"), "The form of log lines"),
+    setting(
+        "metrics.listen",
+        Kind::Text,
+        Unset("off"),
+        "An IP address and a port of its own for `/metrics`; there are none unless this is set",
+    ),
+];

@@ -1,0 +1,91 @@
+//! Is the client one of ours, and welcome? One path for all kinds of client.
+
+use crate::domain::client::Client;
+use crate::domain::client::ClientId;
+use crate::domain::login::Login;
+use crate::flows::AuthServer;
+use crate::flows::grants::GrantError;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::flows::refusal::row_of_registration;
+use crate::protocol::error::ErrorCode;
+use crate::protocol::redirect_uri::RedirectUri;
+
+/// Why a client is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Neither configured nor an id that we made, or not with a key that we still have.
+    Unknown,
+    /// The operator keeps it out.
+    Blocked,
+    /// Whether it is blocked cannot be told.
+    StoreAway,
+}
+
+impl Refusal for NotAdmitted {
+    /// What a person is told; at the token endpoint, a client's developer is told in other words.
+    fn row(self) -> Row {
+        match self {
+            Self::Unknown => row_of_registration(
+                "client_unknown",
+                ErrorCode::InvalidClient,
+                "This server does not know the application's client_id. Remove the registration that the application has stored for this server, then connect again.",
+            ),
+            Self::Blocked => row_of_registration(
+                "client_blocked",
+                ErrorCode::InvalidClient,
+                "Whoever runs this server has blocked the application: ask there why. If the block was for an older registration, remove the one that the application has stored for this server, then connect again.",
+            ),
+            Self::StoreAway => row(
+                "store_away",
+                ErrorCode::TemporarilyUnavailable,
+                "The server cannot look up its settings at the moment. Try again in a minute.",
+            ),
+        }
+    }
+}
+
+impl AuthServer {
+    /// The client of an id. Costs one MAC, and every few seconds a read.
+    pub(in crate::flows) async fn client(&self, id: &str) -> Result<Client, NotAdmitted> {
+        let client = self.known_client(id).ok_or(NotAdmitted::Unknown)?;
+        match self.blocks().await?.forbid(&client.id, &[]) {
+            true => Err(NotAdmitted::Blocked),
+            false => Ok(client),
+        }
+    }
+
+    /// The client of a login in flight, if both are still welcome.
+    pub(in crate::flows) async fn client_of(&self, login: &Login) -> Result<Client, NotAdmitted> {
+        let client = self.known_client(login.client_id.as_str()).ok_or(NotAdmitted::Unknown)?;
+        self.admit(&client.id, login.redirect_uri.uri()).await?;
+        Ok(client)
+    }
+
+    /// Checks that neither the client is blocked nor the host that its code goes to.
+    pub(in crate::flows) async fn admit(
+        &self,
+        client: &ClientId,
+        redirect: &RedirectUri,
+    ) -> Result<(), NotAdmitted> {
+        match self.blocks().await?.forbid(client, &[redirect.host()]) {
+            true => Err(NotAdmitted::Blocked),
+            false => Ok(()),
+        }
+    }
+
+    /// The client of an id, blocked or not: a configured one, or one that registered itself.
+    pub(in crate::flows) fn known_client(&self, id: &str) -> Option<Client> {
+        let policy = self.policy();
+        let configured = policy.clients.iter().find(|client| client.id.as_str() == id);
+        let registered = || Client::recognise(self.keys(), id).ok().filter(|_| policy.registration.enabled);
+        configured.cloned().or_else(registered)
+    }
+}
+
+impl From<GrantError> for NotAdmitted {
+    fn from(_: GrantError) -> Self {
+        Self::StoreAway
+    }
+}
