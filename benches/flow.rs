@@ -160,14 +160,16 @@ impl Bench {
             decision: Some("approve"),
             browser: COOKIE,
             asked_again: false,
+            approved: Vec::new(),
             ended: EndedLogins::default(),
             cross_site: false,
         };
-        let Ok(Decided::Approved { state, login, .. }) = self.auth.consent(form).await else {
+        let Ok(Decided::Approved { sign_in, login, .. }) = self.auth.consent(form).await else {
             unreachable!()
         };
         let held =
             Held { browser: Some(COOKIE), approved: Some(&login.to_text()), ended: EndedLogins::default() };
+        let (_, state) = sign_in.query_pairs().find(|(name, _)| name == "state").unwrap();
         let answer = parameters(&[("code", "upstream"), ("state", &state)]);
         let back = Url::parse(&self.auth.callback(&answer, held).await.unwrap()).unwrap();
         let (_, code) = back.query_pairs().find(|(name, _)| name == "code").unwrap();

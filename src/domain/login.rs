@@ -81,7 +81,8 @@ pub struct Login {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Approved {
     pub login: Login,
-    pub approved_at: Timestamp,
+    /// Counts what was approved in this browser, as far as it still knows: the newest has the highest.
+    pub turn: u32,
     /// Our own towards the identity provider; nothing of the client's travels there.
     pub upstream: UpstreamSecrets,
 }

@@ -111,6 +111,8 @@ pub struct Submitted<'a> {
     pub browser: &'a str,
     /// The user was asked once more already.
     pub asked_again: bool,
+    /// The approved logins that it holds, by slot.
+    pub approved: Vec<(usize, String)>,
     /// Logins that were declined in this browser.
     pub ended: EndedLogins,
     /// Whether the browser says that the form was on another site.
@@ -119,8 +121,8 @@ pub struct Submitted<'a> {
 
 /// What came of it.
 pub enum Decided {
-    /// Send the browser to the identity provider, and keep the sealed login under this state.
-    Approved { sign_in: Url, state: String, login: Sealed<Approved> },
+    /// Send the browser to the identity provider, keep the sealed login in this slot, and empty the others.
+    Approved { sign_in: Url, slot: usize, login: Sealed<Approved>, emptied: Vec<usize> },
     /// The form was made for another cookie of this browser: ask once more.
     AskAgain(Begun),
     /// Send the browser back to the client.
@@ -162,7 +164,7 @@ impl AuthServer {
             return Err(Reason::Ended);
         }
         match form.decision {
-            Some("approve") => self.approve(login).await,
+            Some("approve") => self.approve(login, &form.approved).await,
             Some("deny") => Ok(self.deny(&login, form.ended)),
             _ => Err(Reason::NoDecision),
         }
@@ -179,7 +181,7 @@ impl AuthServer {
         Ok(Decided::AskAgain(self.ask(&client, Login { browser, ..login })))
     }
 
-    async fn approve(&self, login: Login) -> Result<Decided, Reason> {
+    async fn approve(&self, login: Login, held: &[(usize, String)]) -> Result<Decided, Reason> {
         self.client_of(&login).await?;
         let upstream =
             UpstreamSecrets { state: self.random(), nonce: self.random(), code_verifier: self.random() };
@@ -193,13 +195,18 @@ impl AuthServer {
         };
         let sign_in = self.idp().sign_in_url(&request).await.map_err(|error| self.refused_sign_in(&error))?;
         let event = consent_event(&login);
-        let approved = Approved { login, approved_at: self.now(), upstream };
-        let login = Sealed::compact(self.keys(), Purpose::Approved, self.random(), &approved);
-        if login.to_text().len() > MAX_COOKIE_VALUE {
+        let seal = |turn| {
+            let approved = Approved { login: login.clone(), turn, upstream: upstream.clone() };
+            Sealed::compact(self.keys(), Purpose::Approved, self.random(), &approved)
+        };
+        // The number of a turn takes five bytes at most, whichever it is.
+        let size = seal(u32::MAX).to_text().len();
+        if size > MAX_COOKIE_VALUE {
             return Err(Reason::TooLarge);
         }
+        let Slots { turn, slot, emptied } = self.place(held, size);
         self.record(EventName::ConsentApproved, event);
-        Ok(Decided::Approved { sign_in, state: request.state, login })
+        Ok(Decided::Approved { sign_in, slot, login: seal(turn), emptied })
     }
 
     fn deny(&self, login: &Login, mut ended: EndedLogins) -> Decided {
@@ -217,25 +224,53 @@ impl AuthServer {
         }
     }
 
-    /// Which of the approved logins that a browser holds have to go, so that with `more` there are at most
-    /// [`MAX_APPROVED`], of at most [`MAX_APPROVED_BYTES`]: those that do not open, then the oldest.
+    /// The approved login that a browser holds under the `state` of the provider's answer, and its slot.
     #[must_use]
-    pub fn surplus(&self, held: Vec<(String, String)>, more: &Sealed<Approved>) -> Vec<String> {
-        let approved_at = |text: &str| {
-            let sealed: Sealed<Approved> = Sealed::from_text(text);
-            sealed.open_compact(self.keys(), Purpose::Approved).ok().map(|login| login.approved_at)
-        };
-        let mut aged: Vec<_> =
-            held.into_iter().map(|(name, text)| (approved_at(&text), name, text.len())).collect();
-        aged.sort();
-        let mut bytes = more.to_text().len();
-        let newest = aged.iter().rev().take(MAX_APPROVED - 1).take_while(|(at, _, length)| {
-            bytes += length;
-            at.is_some() && bytes <= MAX_APPROVED_BYTES
-        });
-        aged.truncate(aged.len() - newest.count());
-        aged.into_iter().map(|(_, name, _)| name).collect()
+    pub fn held_under<'a>(&self, state: &str, held: &'a [(usize, String)]) -> Option<&'a (usize, String)> {
+        held.iter().find(|(_, text)| self.approved(text).is_some_and(|login| login.upstream.state() == state))
     }
+
+    fn approved(&self, text: &str) -> Option<Approved> {
+        let sealed: Sealed<Approved> = Sealed::from_text(text);
+        sealed.open_compact(self.keys(), Purpose::Approved).ok()
+    }
+
+    /// Which slot of a browser the newest approved login takes, and which others have to be emptied, so that there
+    /// are at most [`MAX_APPROVED`] of at most [`MAX_APPROVED_BYTES`]: what does not open goes, then the oldest.
+    ///
+    /// Slots have fixed names, so that many decisions at the same instant cannot leave more cookies than there are
+    /// slots; a free one is taken at random, so that they do not all take the same.
+    fn place(&self, held: &[(usize, String)], newest: usize) -> Slots {
+        let mut aged: Vec<_> = held
+            .iter()
+            .map(|(slot, text)| (self.approved(text).map(|login| login.turn), *slot, text.len()))
+            .collect();
+        aged.sort_unstable();
+        let turn = aged.last().and_then(|(turn, ..)| *turn).map_or(0, |turn| turn.saturating_add(1));
+        let mut bytes = newest;
+        let kept: Vec<usize> = aged
+            .iter()
+            .rev()
+            .take(MAX_APPROVED - 1)
+            .take_while(|(turn, _, length)| {
+                bytes += length;
+                turn.is_some() && bytes <= MAX_APPROVED_BYTES
+            })
+            .map(|(_, slot, _)| *slot)
+            .collect();
+        let free: Vec<usize> = (0..MAX_APPROVED).filter(|slot| !kept.contains(slot)).collect();
+        let [random] = self.random();
+        let slot = free[usize::from(random) % free.len()];
+        let emptied = held.iter().map(|(held, _)| *held).filter(|held| *held != slot && !kept.contains(held));
+        Slots { turn, slot, emptied: emptied.collect() }
+    }
+}
+
+/// Where the newest approved login of a browser goes.
+struct Slots {
+    turn: u32,
+    slot: usize,
+    emptied: Vec<usize>,
 }
 
 impl From<NotAdmitted> for Reason {

@@ -16,7 +16,9 @@ pub async fn callback(
     Query(answer): Query,
 ) -> Response {
     let state = answer.first("state").unwrap_or_default();
-    let approved = cookies.approved(state);
+    let held = cookies.approved();
+    let held = auth.held_under(state, &held);
+    let approved = held.map(|(_, login)| login.as_str());
     let outcome =
         auth.callback(&answer, Held { browser: cookies.browser(), approved, ended: cookies.ended() }).await;
     let mut response = match outcome {
@@ -30,8 +32,8 @@ pub async fn callback(
             response
         }
     };
-    if approved.is_some() {
-        cookies.drop_approved(&mut response, state);
+    if let Some((slot, _)) = held {
+        cookies.drop_approved(&mut response, *slot);
     }
     response
 }

@@ -23,16 +23,17 @@ pub async fn consent(
         decision: form.first("decision"),
         browser: &browser,
         asked_again: form.first("again").is_some(),
+        approved: cookies.approved(),
         ended: cookies.ended(),
         cross_site: headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin"),
     };
     match auth.consent(submitted).await {
-        Ok(Decided::Approved { sign_in, state, login }) => {
+        Ok(Decided::Approved { sign_in, slot, login, emptied }) => {
             let mut response = see_other(sign_in.as_str());
-            for name in auth.surplus(cookies.all_approved(), &login) {
-                cookies.drop(&mut response, name);
+            for emptied in emptied {
+                cookies.drop_approved(&mut response, emptied);
             }
-            cookies.keep_approved(&mut response, &state, &login);
+            cookies.keep_approved(&mut response, slot, &login);
             // A page that was fetched at the same time may have left another name in this browser.
             cookies.keep_browser(&mut response, &browser);
             response

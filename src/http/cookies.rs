@@ -11,6 +11,7 @@ use cookie::time::Duration;
 
 use crate::domain::login::EndedLogins;
 use crate::domain::seal::Sealed;
+use crate::flows::consent::MAX_APPROVED;
 use crate::http::Shared;
 
 /// The cookies of a request that are ours, and the names under which they are set.
@@ -62,15 +63,11 @@ impl Cookies {
         self.value(&self.prefix)
     }
 
-    /// The approved login kept under a `state`.
-    pub fn approved(&self, state: &str) -> Option<&str> {
-        self.value(&self.approved_name(state))
-    }
-
-    /// All approved logins, by cookie name.
-    pub fn all_approved(&self) -> Vec<(String, String)> {
-        let prefix = self.approved_name("");
-        self.held.iter().filter(|(name, _)| name.starts_with(&prefix)).cloned().collect()
+    /// All approved logins, by slot.
+    pub fn approved(&self) -> Vec<(usize, String)> {
+        let slots = (0..MAX_APPROVED)
+            .filter_map(|slot| Some((slot, self.value(&self.approved_name(slot))?.to_owned())));
+        slots.collect()
     }
 
     /// The logins that were declined here.
@@ -84,8 +81,8 @@ impl Cookies {
     }
 
     /// Keeps an approved login.
-    pub fn keep_approved<T>(&self, response: &mut Response, state: &str, login: &Sealed<T>) {
-        self.set(response, self.approved_name(state), login.to_text(), self.max_age);
+    pub fn keep_approved<T>(&self, response: &mut Response, slot: usize, login: &Sealed<T>) {
+        self.set(response, self.approved_name(slot), login.to_text(), self.max_age);
     }
 
     /// Keeps the list of declined logins.
@@ -93,18 +90,13 @@ impl Cookies {
         self.set(response, self.ended_name(), ended.to_text(), self.max_age);
     }
 
-    /// Removes the approved login of a `state`.
-    pub fn drop_approved(&self, response: &mut Response, state: &str) {
-        self.drop(response, self.approved_name(state));
+    /// Empties a slot of approved logins.
+    pub fn drop_approved(&self, response: &mut Response, slot: usize) {
+        self.set(response, self.approved_name(slot), String::new(), Duration::ZERO);
     }
 
-    /// Removes a cookie.
-    pub fn drop(&self, response: &mut Response, name: String) {
-        self.set(response, name, String::new(), Duration::ZERO);
-    }
-
-    fn approved_name(&self, state: &str) -> String {
-        format!("{}-login-{state}", self.prefix)
+    fn approved_name(&self, slot: usize) -> String {
+        format!("{}-login-{slot}", self.prefix)
     }
 
     fn ended_name(&self) -> String {

@@ -7,6 +7,7 @@ use entrada::demo::idp::Reply;
 use entrada::domain::event::EventName;
 use entrada::domain::trust::Trust;
 use serde_json::json;
+use url::Url;
 
 use crate::support::browser::Browser;
 use crate::support::browser::hidden;
@@ -204,6 +205,160 @@ async fn four_approved_logins_are_kept_and_the_newest_finish() {
         let answer = browser.open(&entrada, callback.as_str()).await;
         assert_eq!(answer.status.as_u16(), if position < 2 { 403 } else { 303 }, "{position}");
     }
+}
+
+/// VS Code, which has the longest id of the clients that are known.
+async fn a_client_with_a_long_id(entrada: &Entrada) -> Client {
+    let uris = [
+        "http://127.0.0.1:33418/",
+        "http://127.0.0.1/",
+        "https://vscode.dev/redirect",
+        "https://insiders.vscode.dev/redirect",
+    ];
+    Client::register_with(entrada, json!({ "client_name": "Visual Studio Code", "redirect_uris": uris }))
+        .await
+}
+
+fn cookie_header(browser: &Browser) -> usize {
+    browser.cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum()
+}
+
+#[tokio::test]
+async fn a_hundred_tabs_finish_the_newest_four_and_never_fill_the_cookie_header() {
+    let entrada = Entrada::start().await;
+    let client = a_client_with_a_long_id(&entrada).await;
+    let state = "s".repeat(64);
+    let mut browser = Browser::default();
+    let mut tabs = Vec::new();
+    for _ in 0..100 {
+        tabs.push(browser.open(&entrada, &client.authorize(&[("state", &state)])).await);
+    }
+    let mut callbacks = Vec::new();
+    for tab in &tabs {
+        let approved = browser.decide(&entrada, tab, "approve").await;
+        assert_eq!(approved.status, 303, "{}", approved.body);
+        assert!(cookie_header(&browser) < 6_144, "{}", cookie_header(&browser));
+        callbacks.push(browser.at_idp(&entrada, &approved.location()).await);
+    }
+    for (position, callback) in callbacks.iter().enumerate() {
+        let answer = browser.open(&entrada, callback.as_str()).await;
+        if position < 96 {
+            assert_eq!(answer.status, 403, "{position}");
+            assert!(answer.body.contains("Start again from your application"), "{}", answer.body);
+        } else {
+            assert_eq!(answer.status, 303, "{position}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_decisions_at_once_leave_no_more_cookies_than_four() {
+    let entrada = Entrada::start().await;
+    let client = a_client_with_a_long_id(&entrada).await;
+    let mut browser = Browser::default();
+    let mut tabs = Vec::new();
+    for _ in 0..100 {
+        tabs.push(browser.open(&entrada, &client.authorize(&[])).await);
+    }
+    // None of them knows of another: each is sent before the first is answered.
+    let before = browser.clone();
+    let mut callbacks = Vec::new();
+    for tab in &tabs {
+        let mut alone = before.clone();
+        let approved = alone.decide(&entrada, tab, "approve").await;
+        browser.take(&approved);
+        callbacks.push(browser.at_idp(&entrada, &approved.location()).await);
+    }
+    assert!(cookie_header(&browser) < 6_144, "{}", cookie_header(&browser));
+    let held = browser.cookies.iter().filter(|(name, _)| name.contains("-login-")).count();
+    assert!((1..=4).contains(&held), "{held}");
+    let mut finished = 0;
+    for callback in &callbacks {
+        finished += usize::from(browser.open(&entrada, callback.as_str()).await.status == 303);
+    }
+    assert_eq!(finished, held, "what the browser kept finishes");
+}
+
+#[tokio::test]
+async fn large_requests_leave_room_for_fewer() {
+    let entrada = Entrada::start().await;
+    let client = a_client_with_a_long_id(&entrada).await;
+    let state = "s".repeat(1_024);
+    let mut browser = Browser::default();
+    let mut callbacks = Vec::new();
+    for _ in 0..4 {
+        callbacks.push(browser.to_callback(&entrada, &client.authorize(&[("state", &state)])).await);
+        assert!(cookie_header(&browser) < 6_144, "{}", cookie_header(&browser));
+    }
+    let newest = browser.open(&entrada, callbacks[3].as_str()).await;
+    assert_eq!(newest.status, 303, "{}", newest.body);
+}
+
+/// A browser that fetches a page ahead of the visit sends both requests without a cookie; whichever answer comes
+/// last names it.
+#[tokio::test]
+async fn a_page_that_was_fetched_ahead_locks_nobody_out() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let seen = Browser::default().open(&entrada, &client.authorize(&[])).await;
+    browser.take(&seen);
+    browser.take(&Browser::default().open(&entrada, &client.authorize(&[])).await);
+    let asked = browser.decide(&entrada, &seen, "approve").await;
+    assert_eq!(asked.status, 200);
+    assert!(asked.body.contains("Please decide once more."), "{}", asked.body);
+    assert_eq!(entrada.events.count(EventName::ConsentApproved), 0, "nothing is decided by the first form");
+    let approved = browser.decide(&entrada, &asked, "approve").await;
+    let callback = browser.at_idp(&entrada, &approved.location()).await;
+    let back = browser.open(&entrada, callback.as_str()).await;
+    assert_eq!(back.status, 303, "{}", back.body);
+}
+
+#[tokio::test]
+async fn a_browser_without_cookies_is_told_so_the_second_time() {
+    let (entrada, client) = start().await;
+    let page = Browser::default().open(&entrada, &client.authorize(&[])).await;
+    let asked = Browser::default().decide(&entrada, &page, "approve").await;
+    let refused = Browser::default().decide(&entrada, &asked, "approve").await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("keeps no cookies"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn a_page_may_be_reloaded_and_left_open_beside_others() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let first = browser.open(&entrada, &client.authorize(&[])).await;
+    let reloaded = browser.open(&entrada, &client.authorize(&[])).await;
+    for page in [&reloaded, &first] {
+        let approved = browser.decide(&entrada, page, "approve").await;
+        let callback = browser.at_idp(&entrada, &approved.location()).await;
+        assert_eq!(browser.open(&entrada, callback.as_str()).await.status, 303);
+    }
+}
+
+#[tokio::test]
+async fn an_application_is_opened_by_a_page() {
+    let entrada = Entrada::start().await;
+    let uri = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let client = Client::register_with(&entrada, json!({ "redirect_uris": [uri] })).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    assert!(page.body.contains("<code>cursor:</code>, a program on this computer"), "{}", page.body);
+    assert!(page.body.contains("Did you start this?"), "{}", page.body);
+    let callback = browser.to_callback(&entrada, &client.authorize(&[])).await;
+    let opened = browser.open(&entrada, callback.as_str()).await;
+    assert_eq!(opened.status, 200, "{}", opened.body);
+    let back = Url::parse(opened.header("refresh").strip_prefix("0; url=").unwrap()).unwrap();
+    assert!(back.as_str().starts_with(uri), "{back}");
+    assert_eq!(parameter(&back, "iss").as_deref(), Some(ISSUER));
+    let code = parameter(&back, "code").unwrap();
+    assert_eq!(client.redeem(&entrada, &code).await.status, 200);
+    // Before anybody has acted, none is opened.
+    let refused = Browser::default().open(&entrada, &client.authorize(&[("response_type", "token")])).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("location"), refused.header("refresh")),
+        (400, "", "")
+    );
 }
 
 #[tokio::test]

@@ -63,6 +63,12 @@ impl Browser {
             request.headers_mut().insert("cookie", cookies.join("; ").parse().unwrap());
         }
         let answer = entrada.send(request).await;
+        self.take(&answer);
+        answer
+    }
+
+    /// Keeps the cookies that an answer sets.
+    pub fn take(&mut self, answer: &Answer) {
         for set in answer.headers.get_all("set-cookie") {
             let set = set.to_str().unwrap();
             let (name, value) = set.split(';').next().unwrap().split_once('=').unwrap();
@@ -71,7 +77,6 @@ impl Browser {
                 self.cookies.push((name.to_owned(), value.to_owned()));
             }
         }
-        answer
     }
 }
 
