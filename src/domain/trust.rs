@@ -122,7 +122,10 @@ impl Trust {
 /// Whether `allowed` is this path, or ends in `/` and is the beginning of it. Paths have no dot segments and no
 /// encoded separators here: nothing can climb out.
 fn covers(allowed: &str, path: &str) -> bool {
-    path == allowed || (allowed.ends_with('/') && path.len() > allowed.len() && path.starts_with(allowed))
+    match allowed.ends_with('/') {
+        true => path.len() > allowed.len() && path.starts_with(allowed),
+        false => path == allowed,
+    }
 }
 
 impl VerifiedRedirect {

@@ -18,5 +18,6 @@ mod pages;
 mod program;
 mod races;
 mod refresh;
+mod registration;
 mod store_contract;
 mod support;

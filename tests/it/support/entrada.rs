@@ -236,6 +236,15 @@ impl Entrada {
         assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await.1
     }
 
+    /// The same store and root key, under another policy.
+    pub async fn again(self, setup: Setup) -> Self {
+        let (auth, router) =
+            assemble(&setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await;
+        let mut again = self;
+        (again.auth, again.router, again.setup) = (auth, router, setup);
+        again
+    }
+
     /// A replica that starts while the store answers, and finds it away afterwards.
     pub async fn replica_while_away(&self, course: &Course) -> Router {
         course.away(false);
