@@ -23,6 +23,7 @@ use entrada::domain::access_token::UnverifiedClaims;
 use entrada::domain::brand::Brand;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::limits::Limits;
 use entrada::domain::login::Browser;
 use entrada::domain::login::EndedLogins;
 use entrada::domain::person::Person;
@@ -218,6 +219,7 @@ fn policy() -> Policy {
             grace: Duration::from_secs(90),
             recheck: minutes(5),
         },
+        limits: Limits::default(),
         trust: Trust::default(),
         resources: Resources::new(vec![resource], None),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },

@@ -43,7 +43,16 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     };
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
     let sign_in_with = sign_in_with(&config.upstream.idp);
-    Ok(Policy { issuer, lifetimes, trust, resources, upstream, sign_in_with, brand: config.brand.clone() })
+    Ok(Policy {
+        issuer,
+        lifetimes,
+        limits: config.limits.clone(),
+        trust,
+        resources,
+        upstream,
+        sign_in_with,
+        brand: config.brand.clone(),
+    })
 }
 
 /// An authority elsewhere answers as Entra does and is not Microsoft: the development identity provider.

@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::brand::Brand;
+use crate::domain::limits::Limits;
 use crate::domain::resource::Claim;
 use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
@@ -49,6 +50,7 @@ pub struct Config {
     pub store: Store,
     pub trust: Trust,
     pub tokens: Tokens,
+    pub limits: Limits,
     /// One at least; at most one is the default, and no path lies below another.
     pub resources: Vec<Resource>,
     pub brand: Brand,

@@ -24,6 +24,12 @@ pub enum Kind {
         min: &'static str,
         max: &'static str,
     },
+    /// So many in a second, minute or hour, or `off`.
+    Rate,
+    /// A whole number from 0 on.
+    Count {
+        max: usize,
+    },
     /// Texts; one text stands for a list of one.
     List,
     /// Names and words for them, in the order of the file.
@@ -179,6 +185,20 @@ pub static SETTINGS: &[Setting] = &[
         "How old the identity provider's last answer may be when a token is refreshed; `0s` asks every time",
     ),
     setting(
+        "limits.per_address",
+        Kind::Rate,
+        Is("1200/m"),
+        "How many requests without a credential one address may send in a second, minute or hour, \
+         all at once if need be; hosted clients share addresses; an IPv6 address counts with its /64",
+    ),
+    setting(
+        "limits.proxies",
+        Kind::Count { max: 10 },
+        Is("0"),
+        "How many proxies stand in front and append to `X-Forwarded-For`; the address is then the one that \
+         the first of them saw, and with 0 that of the connection",
+    ),
+    setting(
         "resource[].path",
         Kind::Text,
         Required,
@@ -311,6 +331,10 @@ impl Setting {
                 let example = if let Is(default) = self.default { default } else { min };
                 format!("text with a unit, from {min} to {max}, such as {example:?}")
             }
+            Kind::Rate => {
+                "a number and s, m or h for second, minute or hour, such as \"1200/m\", or \"off\"".to_owned()
+            }
+            Kind::Count { max } => format!("a whole number from 0 to {max}"),
             Kind::List => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Kind::Pairs => {
                 "names with words for each, such as { \"mcp.read\" = \"Read your expenses\" }".to_owned()
@@ -349,6 +373,8 @@ pub fn markdown_table() -> String {
         let limits = match setting.kind {
             Kind::OneOf(words) => format!(" (`{}`)", words.join("` or `")),
             Kind::Duration { min, max } => format!(" (`{min}` to `{max}`)"),
+            Kind::Rate => " (`N/s`, `N/m`, `N/h` or `off`)".to_owned(),
+            Kind::Count { max } => format!(" (`0` to `{max}`)"),
             _ => String::new(),
         };
         let (key, variable, meaning) = (setting.key, setting.variable(), setting.meaning);

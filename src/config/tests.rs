@@ -5,8 +5,10 @@ mod sentences;
 
 use super::*;
 use crate::domain::colour::Colour;
+use crate::domain::limits::Rate;
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -41,6 +43,10 @@ kind = "embedded"
 [trust]
 hosts = ["app.example.com", "192.0.2.7"]
 open = true
+
+[limits]
+per_address = "20/s"
+proxies = 2
 
 [tokens]
 signing_alg = "ES256"
@@ -158,6 +164,8 @@ fn a_full_file_is_read_as_written() {
         recheck: Duration::ZERO,
     };
     assert_eq!(config.tokens, tokens);
+    let per_address = Some(Rate { count: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(1) });
+    assert_eq!(config.limits, Limits { per_address, proxies: 2 });
     let brand = Brand {
         name: Some("Contoso".to_owned()),
         logo: None,
@@ -217,6 +225,8 @@ fn what_is_left_out_has_the_documented_default() {
         recheck: 5 * MINUTE,
     };
     assert_eq!(config.tokens, tokens);
+    let per_address = Some(Rate { count: NonZeroU32::new(1_200).unwrap(), period: MINUTE });
+    assert_eq!(config.limits, Limits { per_address, proxies: 0 });
     assert_eq!(config.brand, Brand::default());
     assert_eq!((config.log_format, config.metrics), (LogFormat::Text, None));
     let resource = &config.resources[0];
@@ -294,8 +304,8 @@ fn the_readme_table_has_every_setting_once() {
 fn every_setting_is_read() {
     for setting in SETTINGS {
         let toml = match setting.key.split_once("[].") {
-            Some((_, name)) => format!("resource = [{{ {name} = 1 }}]"),
-            None => format!("{} = 1", setting.key),
+            Some((_, name)) => format!("resource = [{{ {name} = 1.5 }}]"),
+            None => format!("{} = 1.5", setting.key),
         };
         let toml = if setting.key == "upstream.issuer" { toml + "\nupstream.kind = \"oidc\"" } else { toml };
         let place =

@@ -1,8 +1,9 @@
-//! The plain values that decide: lifetimes, trust, resources; and what pages say of the operator.
+//! The plain values that decide: lifetimes, limits, trust, resources; and what pages say of the operator.
 
 use std::time::Duration;
 
 use crate::domain::brand::Brand;
+use crate::domain::limits::Limits;
 use crate::domain::resource::Resources;
 use crate::domain::trust::Trust;
 use crate::protocol::issuer::Issuer;
@@ -34,6 +35,7 @@ pub const REVOCATION: Duration = Duration::from_secs(30);
 pub struct Policy {
     pub issuer: Issuer,
     pub lifetimes: Lifetimes,
+    pub limits: Limits,
     pub trust: Trust,
     pub resources: Resources,
     /// The tenant and application at the identity provider, as the client-to-Entra mapping records it.

@@ -52,6 +52,8 @@ struct MessagePage<'a> {
 }
 
 impl Pages {
+    /// In the operator's look.
+    #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let look = Look::new(&policy.brand);
         Self(Arc::new(Parts { look, sign_in_with: policy.sign_in_with.clone() }))
@@ -100,7 +102,8 @@ impl Pages {
         self.message(StatusCode::NOT_FOUND, "Nothing here", sentence, "not_found", None, &[])
     }
 
-    fn message(
+    /// A page of words alone.
+    pub(in crate::http) fn message(
         &self,
         status: StatusCode,
         title: &str,

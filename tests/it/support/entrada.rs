@@ -26,6 +26,7 @@ use entrada::demo::idp::Person;
 use entrada::domain::brand::Brand;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::limits::Limits;
 use entrada::domain::policy::Lifetimes;
 use entrada::domain::policy::Policy;
 use entrada::domain::policy::UpstreamApp;
@@ -74,6 +75,7 @@ pub struct Setup {
     pub issuer: String,
     pub signing_alg: SigningAlg,
     pub lifetimes: Lifetimes,
+    pub limits: Limits,
     pub trust: Trust,
     pub resources: Vec<Resource>,
     pub default_resource: Option<usize>,
@@ -101,6 +103,8 @@ impl Default for Setup {
                 grace: Duration::from_secs(90),
                 recheck: minutes(5),
             },
+            // Off: time stands still here, so that a limit would never be over.
+            limits: Limits::default(),
             trust: Trust::default(),
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
@@ -351,6 +355,7 @@ async fn assemble(
     let policy = Policy {
         issuer,
         lifetimes: setup.lifetimes.clone(),
+        limits: setup.limits.clone(),
         trust: setup.trust.clone(),
         resources: Resources::new(setup.resources.clone(), setup.default_resource),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
