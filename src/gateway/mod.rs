@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
 use axum::routing::MethodFilter;
 use axum::routing::on;
 use hyper_rustls::HttpsConnector;
@@ -20,16 +19,12 @@ use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
 use crate::protocol::metadata::path;
 
+pub use headers::sealed;
+
 /// What MCP asks with. TRACE would have the upstream echo our token, CONNECT would be a tunnel, and what
 /// OPTIONS asks is answered before.
 const METHODS: MethodFilter =
     MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::POST).or(MethodFilter::DELETE);
-
-/// Seals off every answer that comes from a resource's path, whoever has made it.
-pub async fn sealed(mut response: Response) -> Response {
-    headers::seal_off(response.headers_mut());
-    response
-}
 
 /// The client towards upstream servers: pooled, streaming, without redirects or decompression.
 pub type Upstream = Client<HttpsConnector<HttpConnector>, Body>;

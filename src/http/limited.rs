@@ -22,17 +22,22 @@ impl Pages {
     /// 429: a page where people ask, an OAuth error elsewhere, and when to ask again.
     #[must_use]
     pub fn address_limited(&self, path: &str, wait: Duration) -> Response {
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         let mut response = if PEOPLE.contains(&path) {
-            let sentence = "Too many requests came from the network that you are in. Nothing is lost: \
-                            wait a minute, then reload this page.";
-            self.message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", sentence, REASON, None, &[])
+            let wait = match seconds.div_ceil(60) {
+                1 => "a minute".to_owned(),
+                minutes => format!("{minutes} minutes"),
+            };
+            let sentence = format!(
+                "Too many requests came from the network that you are in. Wait {wait}, then reload this page."
+            );
+            self.message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", &sentence, REASON, None, &[])
         } else {
             let description = "Too many requests came from this address. Wait as long as Retry-After says.";
             json_error(REASON, OAuthError { code: ErrorCode::TemporarilyUnavailable, description })
         };
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         response
     }
 }

@@ -144,7 +144,7 @@ async fn people_get_a_page_that_says_what_to_do_and_clients_an_oauth_error() {
         let answer = entrada.send(from(HERE, request)).await;
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "60"), "{path}");
         assert!(answer.header("content-type").starts_with("text/html"), "{path}");
-        assert!(answer.body.contains("Nothing is lost: wait a minute, then reload this page."), "{path}");
+        assert!(answer.body.contains("Wait a minute, then reload this page."), "{path}");
         assert!(answer.body.contains("<code>address_limited</code>"), "{path}");
         assert!(answer.header("content-security-policy").contains("style-src 'sha256-"), "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
@@ -169,6 +169,18 @@ async fn people_get_a_page_that_says_what_to_do_and_clients_an_oauth_error() {
         assert_eq!(answer.header("access-control-allow-origin"), origin, "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_person_is_told_how_many_minutes() {
+    let rate = Rate { count: NonZeroU32::new(7).unwrap(), period: Duration::from_hours(1) };
+    let entrada = with(Limits { per_address: Some(rate), proxies: 0 }).await;
+    for _ in 0..7 {
+        status(&entrada, HERE).await;
+    }
+    let answer = get(&entrada, HERE, "/authorize").await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "515"));
+    assert!(answer.body.contains("Wait 9 minutes, then reload this page."), "{}", answer.body);
 }
 
 #[tokio::test]

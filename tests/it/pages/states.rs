@@ -1,9 +1,14 @@
 //! Every state of every page, with what is hardest to show.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use entrada::demo::idp::Reply;
 use entrada::domain::brand::Brand;
 use entrada::domain::brand::Logo;
 use entrada::domain::colour::Colour;
+use entrada::domain::limits::Limits;
+use entrada::domain::limits::Rate;
 use entrada::domain::trust::Trust;
 use serde_json::Value;
 use serde_json::json;
@@ -155,8 +160,15 @@ pub async fn of_the_identity_provider() -> Vec<Page> {
 pub async fn of_entrada() -> Vec<Page> {
     let mut pages = with_hostile_names().await;
     for (name, brand) in [("", Brand::default()), ("brand-", contoso())] {
-        let mut gallery = Gallery::open(name, Setup { brand, ..Setup::default() }).await;
+        let mut gallery = Gallery::open(name, Setup { brand: brand.clone(), ..Setup::default() }).await;
         gallery.everything().await;
+        pages.append(&mut gallery.pages);
+        let rate = Rate { count: NonZeroU32::MIN, period: Duration::from_secs(60) };
+        let limits = Limits { per_address: Some(rate), proxies: 0 };
+        let mut gallery = Gallery::open(name, Setup { brand, limits, ..Setup::default() }).await;
+        gallery.entrada.get("/authorize").await;
+        let answer = gallery.entrada.get("/authorize").await;
+        gallery.keep("limited", &answer);
         pages.append(&mut gallery.pages);
     }
     pages
