@@ -49,11 +49,15 @@ async fn behind_a_proxy_it_is_the_one_that_the_proxy_saw() {
     let site = Site::new().await;
     let settings = format!("{}\n[limits]\nper_address = \"1/h\"\nproxies = 1\n", site.settings());
     let program = site.start_with(&settings).await;
-    for (address, expected) in
-        [("198.51.100.1", "200"), ("198.51.100.2", "200"), ("9.9.9.9, 198.51.100.1", "429")]
-    {
-        let header = format!("X-Forwarded-For: {address}\r\n");
-        assert_eq!(ask(program.address, METADATA, &header).await, expected, "{address}");
+    for (header, expected) in [
+        ("X-Forwarded-For: 198.51.100.1\r\n", "200"),
+        ("X-Forwarded-For: 198.51.100.2\r\n", "200"),
+        ("X-Forwarded-For: 9.9.9.9, 198.51.100.1\r\n", "429"),
+        // The proxy itself, as it would write it and as the connection tells.
+        ("X-Forwarded-For: 127.0.0.1\r\n", "200"),
+        ("", "429"),
+    ] {
+        assert_eq!(ask(program.address, METADATA, header).await, expected, "{header}");
     }
 }
 
