@@ -27,7 +27,7 @@ use crate::flows::AuthServer;
 use crate::flows::refusal::Repeated;
 use crate::http::Pages;
 
-/// Addresses. With all that belongs to one, some 20 MiB.
+/// Addresses. With all that belongs to one, some 25 MiB.
 const REMEMBERED: u64 = 50_000;
 
 /// Lets requests through, and answers those of an address that has asked too often. Cheap to clone.
