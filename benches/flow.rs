@@ -24,6 +24,7 @@ use entrada::domain::brand::Brand;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::limits::Limits;
 use entrada::domain::login::Browser;
 use entrada::domain::login::EndedLogins;
 use entrada::domain::person::Person;
@@ -224,6 +225,7 @@ fn policy() -> Policy {
         },
         registration: Registration::default(),
         clients: Vec::new(),
+        limits: Limits::default(),
         trust: Trust::default(),
         resources: Resources::new(vec![resource], None),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
@@ -54,15 +55,16 @@ pub async fn accept(
             accepted = listener.accept() => accepted,
             () = stop::told(&mut stopped) => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             pause().await;
             continue;
         };
         let _ = stream.set_nodelay(true);
         let asked = Arc::new(AtomicBool::new(false));
         let asks = Arc::clone(&asked);
-        let service = router.clone().map_request(move |request: Request<Incoming>| {
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
             asks.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(ConnectInfo(peer));
             request
         });
         let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

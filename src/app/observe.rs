@@ -21,6 +21,7 @@ use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::flows::AuthServer;
 use crate::flows::refusal::RefusedFor;
+use crate::flows::refusal::Repeated;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -38,13 +39,15 @@ pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Nex
     if let Some(RefusedFor(reason)) = response.extensions_mut().remove::<RefusedFor>() {
         metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason)
             .increment(1);
-        let event = Event {
-            endpoint: Some(route.clone()),
-            status: Some(status),
-            reason: Some(reason),
-            ..Event::default()
-        };
-        span.in_scope(|| auth.record(EventName::RequestRefused, event));
+        if response.extensions_mut().remove::<Repeated>().is_none() {
+            let event = Event {
+                endpoint: Some(route.clone()),
+                status: Some(status),
+                reason: Some(reason),
+                ..Event::default()
+            };
+            span.in_scope(|| auth.record(EventName::RequestRefused, event));
+        }
     }
     let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
     metrics::counter!("entrada_requests_total", &labels).increment(1);

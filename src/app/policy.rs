@@ -50,6 +50,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
         trust,
         registration: config.registration.clone(),
         clients: config.clients.iter().cloned().map(Client::configured).collect(),
+        limits: config.limits.clone(),
         resources,
         upstream,
         sign_in_with,

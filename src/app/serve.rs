@@ -58,7 +58,7 @@ pub async fn serve_until(
         None => None,
     };
     let admin = admin::bind(&config.data_dir)?;
-    warn_of_the_insecure(config);
+    warn_of_what_is_not_meant(config);
 
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -146,10 +146,19 @@ fn metrics_router(handle: PrometheusHandle) -> Router {
     Router::new().route("/metrics", get(move || async move { handle.render() }))
 }
 
-fn warn_of_the_insecure(config: &Config) {
+fn warn_of_what_is_not_meant(config: &Config) {
     if config.trust.open {
         tracing::warn!(
             "trust.open = true: ANY host may receive sign-ins after consent. Name the hosts in trust.hosts instead."
+        );
+    }
+    if config.public_url.starts_with("https://")
+        && config.limits.per_address.is_some()
+        && config.limits.proxies == 0
+    {
+        tracing::warn!(
+            "limits.proxies = 0, but a proxy must terminate TLS for public_url: all who come through it count as \
+             one address. Write how many proxies append to X-Forwarded-For, or limits.per_address = \"off\"."
         );
     }
     if config.public_url.starts_with("http://") {

@@ -7,6 +7,7 @@ use std::path::Path;
 use config::Map;
 use config::Value;
 use config::ValueKind;
+use toml::de::DeInteger;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
@@ -75,14 +76,20 @@ fn value(value: DeValue<'_>, origin: Option<&String>) -> Value {
     let kind = match value {
         DeValue::String(text) => ValueKind::String(text.into_owned()),
         DeValue::Boolean(flag) => ValueKind::Boolean(flag),
+        DeValue::Integer(number) => whole(&number).map_or(ValueKind::Float(0.0), ValueKind::I64),
         // No setting is one of these; what was written may be a secret without its quotes.
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => ValueKind::I64(0),
+        DeValue::Float(_) | DeValue::Datetime(_) => ValueKind::Float(0.0),
         DeValue::Array(items) => {
             ValueKind::Array(items.into_iter().map(|item| self::value(item.into_inner(), origin)).collect())
         }
         DeValue::Table(table) => ValueKind::Table(entries(table, origin)),
     };
     Value::new(origin, kind)
+}
+
+/// No setting needs a number that is longer or has another radix.
+fn whole(number: &DeInteger<'_>) -> Option<i64> {
+    (number.radix() == 10).then(|| number.as_str().parse().ok())?
 }
 
 /// Drops what no setting is called, each with a problem.

@@ -30,6 +30,7 @@ use super::problems::Problems;
 use super::resources;
 use super::syntax;
 use super::values::Values;
+use crate::domain::limits::Limits;
 
 /// Reads the configuration from the file, if one is named, and from `env`, the pairs of the environment,
 /// which win over the file. An empty variable counts as unset; an empty list is written `[]`.
@@ -90,6 +91,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let trust = trust(values);
     let registration = registration(values);
     let tokens = tokens(values);
+    let limits = limits(values);
     let access = tokens.as_ref().map(|tokens| tokens.access);
     let resources = resources::read(values, public_url.as_deref(), access);
     let clients = clients::read(values, resources.as_deref());
@@ -106,6 +108,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         registration: registration?,
         clients: clients?,
         tokens: tokens?,
+        limits: limits?,
         resources: resources?,
         brand: brand?,
         log_format: log_format?,
@@ -222,4 +225,10 @@ fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
         grace: grace?,
         recheck: recheck?,
     })
+}
+
+fn limits(values: &mut Values<'_>) -> Option<Limits> {
+    let per_address = values.rate("limits.per_address");
+    let proxies = values.count("limits.proxies");
+    Some(Limits { per_address: per_address?, proxies: proxies? })
 }

@@ -27,6 +27,7 @@ use url::Url;
 
 use crate::domain::brand::Brand;
 use crate::domain::client::ConfiguredClient;
+use crate::domain::limits::Limits;
 use crate::domain::policy::Registration;
 use crate::domain::resource::Claim;
 use crate::domain::signing::SigningAlg;
@@ -56,6 +57,7 @@ pub struct Config {
     /// No two with the same id.
     pub clients: Vec<ConfiguredClient>,
     pub tokens: Tokens,
+    pub limits: Limits,
     /// One at least; at most one is the default, and no path lies below another.
     pub resources: Vec<Resource>,
     pub brand: Brand,

@@ -27,6 +27,12 @@ pub enum Kind {
         min: &'static str,
         max: &'static str,
     },
+    /// So many in a second, minute or hour, or `off`.
+    Rate,
+    /// A whole number from 0 on.
+    Count {
+        max: usize,
+    },
     /// Texts; one text stands for a list of one.
     List,
     /// Names and words for them, in the order of the file.
@@ -102,6 +108,10 @@ impl Setting {
                 let example = if let Fallback::Is(default) = self.default { default } else { min };
                 format!("text with a unit, from {min} to {max}, such as {example:?}")
             }
+            Kind::Rate => {
+                "a number and s, m or h for second, minute or hour, such as \"1200/m\", or \"off\"".to_owned()
+            }
+            Kind::Count { max } => format!("a whole number from 0 to {max}"),
             Kind::List => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Kind::Pairs => {
                 "names with words for each, such as { \"mcp.read\" = \"Read your expenses\" }".to_owned()
@@ -140,6 +150,8 @@ pub fn markdown_table() -> String {
         let limits = match setting.kind {
             Kind::OneOf(words) => format!(" (`{}`)", words.join("` or `")),
             Kind::Duration { min, max } => format!(" (`{min}` to `{max}`)"),
+            Kind::Rate => " (`N/s`, `N/m`, `N/h` or `off`)".to_owned(),
+            Kind::Count { max } => format!(" (`0` to `{max}`)"),
             _ => String::new(),
         };
         let (key, variable, meaning) = (setting.key, setting.variable(), setting.meaning);

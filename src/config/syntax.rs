@@ -1,14 +1,21 @@
 //! The syntax of single values. Each reader answers with the value, or with a sentence for the operator.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use url::Host;
 use url::Url;
 use uuid::Uuid;
 
+use crate::domain::limits::Rate;
+
 /// The first segments of the paths that are Entrada's own.
 const OWN_ENDPOINTS: &[&str] =
     &["authorize", "consent", "auth", "token", "register", "revoke", ".well-known", "healthz", "metrics"];
+
+/// More in a second is no limit, and the time between two is told in whole nanoseconds.
+const MOST: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
 type Read<T> = Result<T, String>;
 
@@ -218,4 +225,28 @@ pub(super) fn listener(text: &str) -> Read<SocketAddr> {
          \"[::]:8000\"."
             .to_owned()
     })
+}
+
+/// So many in a second, minute or hour; `None` is off. A fault is told
+/// without what to write instead, which stands in the table.
+pub(super) fn rate(text: &str) -> Read<Option<Rate>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let Some((count, unit)) = text.split_once('/') else {
+        return Err("This has no unit.".to_owned());
+    };
+    let period = match unit {
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_mins(1),
+        "h" => Duration::from_hours(1),
+        _ => return Err("This unit is unknown.".to_owned()),
+    };
+    let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+    match count.parse().ok().filter(|_| digits).map(NonZeroU32::new) {
+        None => Err("This does not begin with a whole number.".to_owned()),
+        Some(None) => Err("With 0 nobody could sign in.".to_owned()),
+        Some(Some(count)) if count > MOST => Err(format!("This is more than {MOST}.")),
+        Some(Some(count)) => Ok(Some(Rate { count, period })),
+    }
 }

@@ -160,6 +160,20 @@ pub static SETTINGS: &[Setting] = &[
         "How old the identity provider's last answer may be when a token is refreshed; `0s` asks every time",
     ),
     setting(
+        "limits.per_address",
+        Kind::Rate,
+        Is("1200/m"),
+        "How many requests without a credential one address may send in a second, minute or hour, \
+         all at once if need be; hosted clients share addresses; an IPv6 address counts with its /64",
+    ),
+    setting(
+        "limits.proxies",
+        Kind::Count { max: 10 },
+        Is("0"),
+        "How many proxies stand in front and append to `X-Forwarded-For`; the address is then the one that \
+         the first of them saw, and with 0 that of the connection",
+    ),
+    setting(
         "resource[].path",
         Kind::Text,
         Required,

@@ -2,13 +2,16 @@ mod brand;
 mod environment;
 mod secrets;
 mod sentences;
+mod table;
 
 use super::*;
 use crate::domain::colour::Colour;
+use crate::domain::limits::Rate;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scopes;
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -48,6 +51,10 @@ vendor_schemes = false
 [dcr]
 enabled = false
 secret_hosts = ["bot.example.com"]
+
+[limits]
+per_address = "20/s"
+proxies = 2
 
 [tokens]
 signing_alg = "ES256"
@@ -195,6 +202,8 @@ fn a_full_file_is_read_as_written() {
         recheck: Duration::ZERO,
     };
     assert_eq!(config.tokens, tokens);
+    let per_address = Some(Rate { count: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(1) });
+    assert_eq!(config.limits, Limits { per_address, proxies: 2 });
     let brand = Brand {
         name: Some("Contoso".to_owned()),
         logo: None,
@@ -256,6 +265,8 @@ fn what_is_left_out_has_the_documented_default() {
         recheck: 5 * MINUTE,
     };
     assert_eq!(config.tokens, tokens);
+    let per_address = Some(Rate { count: NonZeroU32::new(1_200).unwrap(), period: MINUTE });
+    assert_eq!(config.limits, Limits { per_address, proxies: 0 });
     assert_eq!(config.brand, Brand::default());
     assert_eq!((config.log_format, config.metrics), (LogFormat::Text, None));
     let resource = &config.resources[0];
@@ -310,58 +321,6 @@ fn a_file_that_cannot_be_read_is_named() {
     let message = load(Some(&latin), Vec::new()).unwrap_err().to_string();
     let expected = "The file is not UTF-8 text. Save it in that encoding.";
     assert_eq!(message, format!("{}: {expected}", latin.display()));
-}
-
-#[test]
-fn the_readme_table_has_every_setting_once() {
-    let table = markdown_table();
-    let rows: Vec<_> = table.lines().skip(2).collect();
-    assert_eq!(rows.len(), SETTINGS.len());
-    for (row, setting) in rows.iter().zip(SETTINGS) {
-        assert!(row.starts_with(&format!("| `{}` | `{}` | ", setting.key, setting.variable())), "{row}");
-        assert_eq!(row.matches('|').count(), 5, "{row}");
-    }
-    assert!(rows.contains(
-        &"| `tokens.grace` | `ENTRADA_TOKENS__GRACE` | `90s` | How long the previous refresh token still gives \
-          the same successor; `0s` is strict (`0s` to `300s`) |"
-    ));
-    assert!(table.contains("| `resource[].path` | `ENTRADA_RESOURCE` | required | "));
-    assert!(table.contains("| `metrics.listen` | `ENTRADA_METRICS__LISTEN` | off | "));
-}
-
-#[test]
-fn every_setting_is_read() {
-    for setting in SETTINGS {
-        let toml = match setting.key.split_once("[].") {
-            Some((list, name)) => format!("{list} = [{{ {name} = 1 }}]"),
-            None => format!("{} = 1", setting.key),
-        };
-        let toml = if setting.key == "upstream.issuer" { toml + "\nupstream.kind = \"oidc\"" } else { toml };
-        let place =
-            format!("entrada.toml: {}: This is a bare number or date.", setting.key.replace("[]", "[0]"));
-        let lines = problems(&toml, &[]);
-        assert!(lines.iter().any(|line| line.starts_with(&place)), "{}: {lines:#?}", setting.key);
-    }
-}
-
-#[test]
-fn every_word_and_both_bounds_of_the_table_are_accepted() {
-    for setting in SETTINGS.iter().filter(|setting| setting.section().is_some()) {
-        let words = match setting.kind {
-            Kind::OneOf(words) => words.to_vec(),
-            // Its default lies above that of its companion.
-            Kind::Duration { max, .. } if setting.key == "tokens.refresh_max" => vec![max],
-            Kind::Duration { min, .. } if setting.key == "tokens.refresh_idle" => vec![min],
-            Kind::Duration { min, max } => vec![min, max],
-            _ => continue,
-        };
-        for word in words {
-            let toml = format!("{} = {word:?}", setting.key);
-            let lines = problems(&toml, &[]);
-            let own = format!("entrada.toml: {}: ", setting.key);
-            assert!(!lines.iter().any(|line| line.starts_with(&own)), "{toml}: {lines:#?}");
-        }
-    }
 }
 
 proptest! {

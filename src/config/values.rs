@@ -17,7 +17,9 @@ use super::settings::Kind;
 use super::settings::PREFIX;
 use super::settings::Setting;
 use super::settings::Tables;
+use super::syntax;
 use super::table::SETTINGS;
+use crate::domain::limits::Rate;
 
 /// The values of the whole configuration, or of one table of a list.
 ///
@@ -119,6 +121,26 @@ impl<'a> Values<'a> {
                 self.wrong(key, "This has a fraction of a second.")
             }
             Ok(duration) => Some(duration),
+        }
+    }
+
+    /// So many in a period; the inner `None` is off.
+    pub(super) fn rate(&mut self, key: &str) -> Option<Option<Rate>> {
+        let wanted = Setting::of(key).wanted();
+        self.text(key, |text| syntax::rate(text).map_err(|fault| format!("{fault} Write {wanted}.")))
+    }
+
+    /// A whole number within the bound of the setting's row.
+    pub(super) fn count(&mut self, key: &str) -> Option<usize> {
+        let Kind::Count { max } = Setting::of(key).kind else { return None };
+        let number = match self.given(key)? {
+            Given::Typed(ValueKind::I64(number)) => usize::try_from(number).ok(),
+            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
+            Given::Words(text) => text.parse().ok(),
+        };
+        match number {
+            Some(number) if number <= max => Some(number),
+            _ => self.wrong(key, "This is not such a number."),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod document;
 pub mod event;
 pub mod grant;
 pub mod keys;
+pub mod limits;
 pub mod login;
 pub mod person;
 pub mod policy;

@@ -1,10 +1,11 @@
-//! The plain values that decide: lifetimes, trust, resources; and what pages say of the operator.
+//! The plain values that decide: lifetimes, limits, trust, resources; and what pages say of the operator.
 
 use std::time::Duration;
 
 use crate::domain::brand::Brand;
 use crate::domain::client::Client;
 use crate::domain::client::UpstreamApp;
+use crate::domain::limits::Limits;
 use crate::domain::resource::Resources;
 use crate::domain::trust::Trust;
 use crate::domain::vendor::NeedsSecret;
@@ -83,6 +84,7 @@ impl Default for Registration {
 pub struct Policy {
     pub issuer: Issuer,
     pub lifetimes: Lifetimes,
+    pub limits: Limits,
     pub trust: Trust,
     pub registration: Registration,
     /// Those that the operator wrote down.

@@ -51,3 +51,7 @@ pub const fn row_of_registration(name: &'static str, code: ErrorCode, sentence: 
 /// Rides on a response that refuses, for the log and the metrics. It does not leave the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedFor(pub &'static str);
+
+/// Rides beside [`RefusedFor`] where the audit trail has the same refusal already: it is only counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;

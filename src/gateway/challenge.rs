@@ -9,7 +9,6 @@ use axum::response::Response;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::gateway::Gate;
-use crate::gateway::headers;
 use crate::protocol::challenge::BearerChallenge;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::error::OAuthError;
@@ -104,7 +103,6 @@ impl IntoResponse for Stopped {
 fn plain(status: StatusCode, reason: &'static str, code: &str, description: &str) -> Response {
     let body = serde_json::json!({ "error": code, "error_description": description });
     let mut response = (status, axum::Json(body)).into_response();
-    headers::seal_off(response.headers_mut());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }

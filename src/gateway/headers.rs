@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
+use axum::response::Response;
 
 /// Hop-by-hop (RFC 9110 §7.6.1).
 const HOP_BY_HOP: &[&str] = &[
@@ -64,14 +65,14 @@ pub fn strip_request(headers: &mut HeaderMap) {
     strip(headers, NOT_UP, NOT_UP_PREFIXES);
 }
 
-/// Removes what must not come down, and seals the answer off from the origin.
+/// Removes what must not come down.
 pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, NOT_DOWN, NOT_DOWN_PREFIXES);
-    seal_off(headers);
 }
 
-/// Whatever this is, a browser must neither guess at it nor run it here.
-pub fn seal_off(headers: &mut HeaderMap) {
+/// An answer at a resource's path, whoever has made it: a browser must neither guess at it nor run it here.
+pub async fn sealed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -81,6 +82,7 @@ pub fn seal_off(headers: &mut HeaderMap) {
     if !headers.get(header::CACHE_CONTROL).is_some_and(own) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    response
 }
 
 fn strip(headers: &mut HeaderMap, names: &[&str], prefixes: &[&str]) {

@@ -19,12 +19,12 @@ use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
 use crate::protocol::metadata::path;
 
-/// What MCP asks with. TRACE would have the upstream echo our token, CONNECT would be a tunnel.
-const METHODS: MethodFilter = MethodFilter::GET
-    .or(MethodFilter::HEAD)
-    .or(MethodFilter::POST)
-    .or(MethodFilter::DELETE)
-    .or(MethodFilter::OPTIONS);
+pub use headers::sealed;
+
+/// What MCP asks with. TRACE would have the upstream echo our token, CONNECT would be a tunnel, and what
+/// OPTIONS asks is answered before.
+const METHODS: MethodFilter =
+    MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::POST).or(MethodFilter::DELETE);
 
 /// The client towards upstream servers: pooled, streaming, without redirects or decompression.
 pub type Upstream = Client<HttpsConnector<HttpConnector>, Body>;

@@ -16,6 +16,7 @@ use crate::flows::begin::Begun;
 use crate::flows::begin::Consent;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
+use crate::flows::refusal::Row;
 use crate::http::answer::retry_after;
 use crate::http::answer::see_other;
 use crate::http::answer::status;
@@ -63,6 +64,8 @@ struct HandoverPage<'a> {
 }
 
 impl Pages {
+    /// In the operator's look.
+    #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let look = Look::new(&policy.brand);
         Self(Arc::new(Parts { look, sign_in_with: policy.sign_in_with.clone() }))
@@ -114,14 +117,9 @@ impl Pages {
             StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
             _ => "This sign-in cannot go on",
         };
-        let message = MessagePage {
-            title,
-            reason: row.name,
-            back,
-            about,
-            remedies: row.remedies,
-            ..self.plain(row.sentence)
-        };
+        let Row { name: reason, sentence, remedies, .. } = row;
+        let look = &self.0.look;
+        let message = MessagePage { look, title, sentence, reason, back, about, remedies };
         let mut response = self.message(status, &message);
         retry_after(&mut response, row.code);
         response
@@ -131,13 +129,14 @@ impl Pages {
     pub fn not_found(&self) -> Response {
         let sentence =
             "There is nothing at this address. MCP servers are connected from an application, by their URL.";
-        let message = MessagePage { title: "Nothing here", reason: "not_found", ..self.plain(sentence) };
-        self.message(StatusCode::NOT_FOUND, &message)
+        self.words(StatusCode::NOT_FOUND, "Nothing here", sentence, "not_found")
     }
 
-    fn plain<'a>(&'a self, sentence: &'a str) -> MessagePage<'a> {
+    /// A page of words alone.
+    pub fn words(&self, status: StatusCode, title: &str, sentence: &str, reason: &'static str) -> Response {
         let look = &self.0.look;
-        MessagePage { look, title: "", sentence, reason: "", back: None, about: &[], remedies: &[] }
+        let message = MessagePage { look, title, sentence, reason, back: None, about: &[], remedies: &[] };
+        self.message(status, &message)
     }
 
     fn message(&self, status: StatusCode, message: &MessagePage<'_>) -> Response {
@@ -154,9 +153,7 @@ pub async fn not_found(State(pages): State<Pages>) -> Response {
 pub async fn method_not_allowed(State(pages): State<Pages>) -> Response {
     let sentence = "This address is not asked in this way. Start again from your application.";
     let status = StatusCode::METHOD_NOT_ALLOWED;
-    let message =
-        MessagePage { title: "Not like this", reason: "method_not_allowed", ..pages.plain(sentence) };
-    pages.message(status, &message)
+    pages.words(status, "Not like this", sentence, "method_not_allowed")
 }
 
 /// Bytes. No page has more text of its own, but for one with very long names.

@@ -39,7 +39,7 @@ impl Credentials {
         let login = hidden(&page.body, "login").unwrap();
         let approved = browser.decide(entrada, &page, "approve").await;
         let state = parameter(&approved.location(), "state").unwrap();
-        let sealed = browser.cookies.iter().find(|(name, _)| name.ends_with(&state)).unwrap().1.clone();
+        let sealed = browser.cookies.iter().find(|(name, _)| name.contains("-login-")).unwrap().1.clone();
         let cookie = browser.cookies.iter().find(|(name, _)| name == "__Host-entrada").unwrap().1.clone();
         let code = client.code(entrada).await;
         let all = vec![

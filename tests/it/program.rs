@@ -5,5 +5,6 @@ mod demo;
 mod edge;
 mod killed;
 mod lasting;
+mod limited;
 mod observed;
 mod refusing;

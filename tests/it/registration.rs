@@ -1,5 +1,7 @@
 //! Dynamic client registration (RFC 7591): what is granted of what is asked.
 
+use axum::body::Body;
+use axum::http::Request;
 use entrada::domain::policy::Registration;
 use entrada::domain::trust::Trust;
 use serde_json::Value;
@@ -333,8 +335,8 @@ async fn who_has_to_register_anew_is_told_how_in_each_application() {
         for (application, way) in ["VS Code", "Claude Code", "Cursor", "mcp-remote"].iter().zip(ways) {
             assert!(page.body.contains(application) && page.body.contains(way), "{way}: {}", page.body);
         }
-        let request = axum::http::Request::get(&target).header("accept", "application/json");
-        let answer = entrada.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        let request = Request::get(&target).header("accept", "application/json");
+        let answer = entrada.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.header("content-type"), "application/json");
         let remedies = answer.json()["remedies"].clone();
         assert_eq!(remedies["mcp-remote"], "rm -rf ~/.mcp-auth", "{}", answer.body);

@@ -42,6 +42,8 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_TOKENS__LOGIN", "62s"),
         ("ENTRADA_TOKENS__GRACE", "1s"),
         ("ENTRADA_TOKENS__RECHECK", "2s"),
+        ("ENTRADA_LIMITS__PER_ADDRESS", "off"),
+        ("ENTRADA_LIMITS__PROXIES", "1"),
         ("ENTRADA_RESOURCE", r#"[{path="/x", upstream="http://x/", scopes={"B.c"="B", "A.c"="A"}}]"#),
         ("ENTRADA_CLIENT", r#"[{id="x", name="X", redirect_uris=["https://x.example/"], scopes=["A.c"]}]"#),
         ("ENTRADA_BRAND__NAME", "Other"),
@@ -82,6 +84,7 @@ fn every_variable_wins_over_the_file() {
         recheck: seconds(2),
     };
     assert_eq!(config.tokens, tokens);
+    assert_eq!(config.limits, Limits { per_address: None, proxies: 1 });
     assert_eq!(config.resources.len(), 1);
     assert_eq!(config.resources[0].scopes, text_pairs(&[("B.c", "B"), ("A.c", "A")]));
     assert_eq!(config.resources[0].access, seconds(61));

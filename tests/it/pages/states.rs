@@ -1,10 +1,15 @@
 //! Every state of every page, with what is hardest to show.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use entrada::demo::idp::Reply;
 use entrada::domain::brand::Brand;
 use entrada::domain::brand::Logo;
 use entrada::domain::client::ConfiguredClient;
 use entrada::domain::colour::Colour;
+use entrada::domain::limits::Limits;
+use entrada::domain::limits::Rate;
 use entrada::domain::trust::Trust;
 use entrada::protocol::redirect_uri::RedirectUri;
 use serde_json::Value;
@@ -188,8 +193,16 @@ pub async fn of_entrada() -> Vec<Page> {
     let mut pages = with_hostile_names().await;
     for (name, brand) in [("", Brand::default()), ("brand-", contoso())] {
         let clients = vec![configured()];
-        let mut gallery = Gallery::open(name, Setup { brand, clients, ..Setup::default() }).await;
+        let mut gallery =
+            Gallery::open(name, Setup { brand: brand.clone(), clients, ..Setup::default() }).await;
         gallery.everything().await;
+        pages.append(&mut gallery.pages);
+        let rate = Rate { count: NonZeroU32::MIN, period: Duration::from_secs(60) };
+        let limits = Limits { per_address: Some(rate), proxies: 0 };
+        let mut gallery = Gallery::open(name, Setup { brand, limits, ..Setup::default() }).await;
+        gallery.entrada.get("/authorize").await;
+        let answer = gallery.entrada.get("/authorize").await;
+        gallery.keep("limited", &answer);
         pages.append(&mut gallery.pages);
     }
     pages

@@ -29,6 +29,7 @@ use entrada::domain::client::ConfiguredClient;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::limits::Limits;
 use entrada::domain::policy::Lifetimes;
 use entrada::domain::policy::Policy;
 use entrada::domain::policy::Registration;
@@ -77,6 +78,7 @@ pub struct Setup {
     pub issuer: String,
     pub signing_alg: SigningAlg,
     pub lifetimes: Lifetimes,
+    pub limits: Limits,
     pub trust: Trust,
     pub registration: Registration,
     pub clients: Vec<ConfiguredClient>,
@@ -106,6 +108,8 @@ impl Default for Setup {
                 grace: Duration::from_secs(90),
                 recheck: minutes(5),
             },
+            // Off: time stands still here, so that a limit would never be over.
+            limits: Limits::default(),
             trust: Trust::default(),
             registration: Registration::default(),
             clients: Vec::new(),
@@ -367,6 +371,7 @@ async fn assemble(
     let policy = Policy {
         issuer,
         lifetimes: setup.lifetimes.clone(),
+        limits: setup.limits.clone(),
         trust: setup.trust.clone(),
         registration: setup.registration.clone(),
         clients: setup.clients.iter().cloned().map(Client::configured).collect(),

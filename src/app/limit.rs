@@ -1,0 +1,125 @@
+//! How much of the server an address may use without a credential.
+//!
+//! One limiter for each address, in a cache of bounded size. It forgets an address that has been silent for
+//! a whole period, whose limiter would be as good as new; and when there are more addresses than it has room
+//! for, those that ask rarely, whom a limit is not for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::Quota;
+use governor::RateLimiter;
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::InMemoryState;
+use governor::state::NotKeyed;
+use moka::sync::Cache;
+
+use crate::app::address::asking;
+use crate::domain::limits::Rate;
+use crate::flows::AuthServer;
+use crate::flows::refusal::Repeated;
+use crate::http::Pages;
+
+/// Addresses. With all that belongs to one, some 25 MiB.
+const REMEMBERED: u64 = 50_000;
+
+/// Lets requests through, and answers those of an address that has asked too often. Cheap to clone.
+#[derive(Clone)]
+pub struct Limiter(Option<Arc<Parts>>);
+
+struct Parts {
+    auth: AuthServer,
+    pages: Pages,
+    rate: Rate,
+    addresses: Cache<IpAddr, Arc<Address>>,
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Elapsed, NoOpMiddleware<Duration>>;
+
+struct Address {
+    requests: Bucket,
+    /// Once in a period the audit trail has a refusal; a flood does not flood it.
+    told: Bucket,
+}
+
+/// The clock that tests move.
+#[derive(Clone)]
+struct Elapsed(AuthServer);
+
+impl Clock for Elapsed {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Why a request is answered here.
+struct Exceeded {
+    wait: Duration,
+    first: bool,
+}
+
+impl Limiter {
+    /// As the policy says.
+    #[must_use]
+    pub fn new(auth: &AuthServer, pages: &Pages) -> Self {
+        Self(auth.policy().limits.per_address.map(|rate| {
+            let addresses = Cache::builder().max_capacity(REMEMBERED).time_to_idle(rate.period).build();
+            Arc::new(Parts { auth: auth.clone(), pages: pages.clone(), rate, addresses })
+        }))
+    }
+}
+
+impl Parts {
+    fn check(&self, request: &Request) -> Result<(), Exceeded> {
+        let proxies = self.auth.policy().limits.proxies;
+        let key = asking(request.headers(), request.extensions(), proxies);
+        let address = self.addresses.get_with(key, || Arc::new(self.address()));
+        address.requests.check().map_err(|not_until| Exceeded {
+            wait: not_until.wait_time_from(self.auth.elapsed()),
+            first: address.told.check().is_ok(),
+        })
+    }
+
+    fn address(&self) -> Address {
+        let Rate { count, period } = self.rate;
+        let each = |period| Quota::with_period(period).expect("no rate is so high that it has no period");
+        let bucket = |quota| RateLimiter::direct_with_clock(quota, Elapsed(self.auth.clone()));
+        Address {
+            requests: bucket(each(period / count.get()).allow_burst(count)),
+            told: bucket(each(period)),
+        }
+    }
+}
+
+/// Around what anybody may ask.
+pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
+    let Some(parts) = limiter.0 else { return next.run(request).await };
+    match parts.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(Exceeded { wait, first }) => {
+            let mut response = parts.pages.address_limited(request.uri().path(), wait);
+            if !first {
+                response.extensions_mut().insert(Repeated);
+            }
+            response
+        }
+    }
+}
+
+/// Around what is asked with a credential: the calls of a hosted client, which serves many people from one
+/// address, are not counted.
+pub async fn strangers(limiter: State<Limiter>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return next.run(request).await;
+    }
+    everybody(limiter, request, next).await
+}
