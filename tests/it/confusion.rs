@@ -90,9 +90,8 @@ async fn accepted(entrada: &Entrada, place: &str, issued: &Credentials, credenti
         }
         "approved" => {
             let state = &issued.all.iter().find(|(kind, _)| *kind == "state").unwrap().1;
-            let name = format!("__Host-entrada-login-{state}");
-            browser.cookies.retain(|(held, _)| *held != name);
-            browser.cookies.push((name, credential.to_owned()));
+            browser.cookies.retain(|(held, _)| !held.contains("-login-"));
+            browser.cookies.push(("__Host-entrada-login-0".to_owned(), credential.to_owned()));
             let target = format!("/auth/callback?state={state}&error=access_denied");
             // With the right cookie, this reaches the client; with any other, it is a page.
             return browser.open(entrada, &target).await.status == 303;
