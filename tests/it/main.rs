@@ -4,7 +4,9 @@
 
 mod attack;
 mod bad_input;
+mod blocking;
 mod code;
+mod configured;
 mod confusion;
 mod consent;
 mod cors;

@@ -237,7 +237,12 @@ impl Entrada {
 
     /// Another replica: the same store, root key and identity provider, its own memory.
     pub async fn replica(&self) -> Router {
-        assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await.1
+        self.replica_with_auth().await.1
+    }
+
+    /// Another replica, with what its commands are given to.
+    pub async fn replica_with_auth(&self) -> (AuthServer, Router) {
+        assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await
     }
 
     /// The same store and root key, under another policy.
