@@ -48,10 +48,7 @@ pub enum Command {
     },
     /// Make a client for the configuration: prints a [[client]] block to standard output and its secret, once,
     /// to standard error. Writes nothing.
-    New {
-        #[command(flatten)]
-        new: New,
-    },
+    New(NewClient),
 }
 
 /// Which clients.
@@ -71,7 +68,7 @@ pub struct Whom {
 
 /// What a new client is.
 #[derive(Debug, Args)]
-pub struct New {
+pub struct NewClient {
     /// What the consent page calls it.
     #[arg(long)]
     name: String,
@@ -129,7 +126,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
                 reply => Err(not_changed(&reply)),
             }
         }
-        Command::New { new } => new.print(),
+        Command::New(new) => new.print(),
     }
 }
 
@@ -165,7 +162,7 @@ impl Whom {
     }
 }
 
-impl New {
+impl NewClient {
     /// The block goes where it can be appended to a file, the secret where only the one who asked reads it.
     fn print(self) -> Result<(), Failure> {
         let id = random::<12>();

@@ -1,6 +1,7 @@
 //! The program as operators meet it: how it starts, what it says, how it ends, what lasts.
 
 mod administration;
+mod clients;
 mod demo;
 mod edge;
 mod killed;

@@ -178,11 +178,16 @@ listen = "127.0.0.1:0"
         self.run(&["serve", "--config", self.write(settings).to_str().unwrap()]).await
     }
 
-    /// A command that asks the running server.
+    /// `entrada grant`, of the running server.
     pub async fn grant(&self, arguments: &[&str]) -> Ended {
+        self.ask("grant", arguments).await
+    }
+
+    /// A command that asks the running server.
+    pub async fn ask(&self, command: &str, arguments: &[&str]) -> Ended {
         let file = self.write(&self.settings());
         let configuration = ["--config", file.to_str().unwrap()];
-        self.run(&[&["grant"], arguments, &configuration].concat()).await
+        self.run(&[&[command], arguments, &configuration].concat()).await
     }
 
     /// Waits until no connection leads through the public address any more.
