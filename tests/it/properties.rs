@@ -27,7 +27,7 @@ use crate::support::entrada::resource;
 use crate::support::upstream::Upstream;
 
 /// Cases of a property that goes through the whole program: about a millisecond each.
-const THROUGH_THE_PROGRAM: u32 = 128;
+const THROUGH_THE_PROGRAM: u32 = 64;
 
 /// Like a redirect URI, and often one.
 fn uri() -> impl Strategy<Value = String> {

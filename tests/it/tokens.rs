@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entrada::demo::idp::Reply;
 use entrada::domain::resource::Claim;
@@ -16,7 +15,6 @@ use crate::support::client::Tokens;
 use crate::support::entrada::Entrada;
 use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
-use crate::support::entrada::form_request;
 use crate::support::entrada::resource;
 use crate::support::upstream::Upstream;
 
@@ -119,42 +117,6 @@ async fn the_providers_expires_in_is_not_ours() {
     }
 }
 
-/// RFC 6749 §2.3.1: a client that only knows HTTP Basic need not repeat itself in the form.
-#[tokio::test]
-async fn basic_alone_is_enough_for_every_grant_and_for_revocation() {
-    let entrada = Entrada::start().await;
-    let method = json!({ "token_endpoint_auth_method": "client_secret_basic" });
-    let client = Client::register_with(&entrada, method).await;
-    let secret = client.secret.clone().unwrap();
-    let code = client.code(&entrada).await;
-    let mut form = client.redeem_form(&code);
-    form.retain(|(name, _)| !name.starts_with("client_"));
-    let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let tokens = Tokens::of(&client.token_by_basic(&entrada, &secret, &form).await);
-    let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
-    let tokens = Tokens::of(&client.token_by_basic(&entrada, &secret, &form).await);
-    let mut revoke = form_request("/revoke", &[("token", &tokens.refresh)]);
-    let pair = STANDARD.encode(format!("{}:{secret}", client.id));
-    revoke.headers_mut().insert("authorization", format!("Basic {pair}").parse().unwrap());
-    assert_eq!(entrada.send(revoke).await.status, 200);
-    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.error(), "invalid_grant");
-}
-
-/// RFC 6749 §2.3.1: id and secret are form-encoded before they are joined.
-#[tokio::test]
-async fn basic_credentials_are_form_decoded() {
-    let entrada = Entrada::start().await;
-    let method = json!({ "token_endpoint_auth_method": "client_secret_basic" });
-    let client = Client::register_with(&entrada, method).await;
-    let encoded = |text: &str| text.replace('_', "%5F").replace('-', "%2D");
-    let spelled = Client { id: encoded(&client.id), ..client.clone() };
-    let code = client.code(&entrada).await;
-    let mut form = client.redeem_form(&code);
-    form.retain(|(name, _)| !name.starts_with("client_"));
-    let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    Tokens::of(&spelled.token_by_basic(&entrada, &encoded(client.secret.as_ref().unwrap()), &form).await);
-}
-
 /// A provider that only then says no: the person is told at the callback, not by a first call that fails.
 #[tokio::test]
 async fn who_gets_tokens_gets_through() {
@@ -168,4 +130,23 @@ async fn who_gets_tokens_gets_through() {
     let answer = entrada.send(request.body(Body::from("{}")).unwrap()).await;
     assert_eq!(answer.status, 200, "and no call asks the provider");
     assert_eq!(upstream.arrived().len(), 1);
+}
+
+/// RFC 6749 §4.1.2: not only what would be refreshed.
+#[tokio::test]
+async fn a_replayed_code_takes_the_access_tokens_with_it() {
+    let upstream = Upstream::start().await;
+    let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
+    let entrada = Entrada::with(Setup { resources, ..Setup::default() }).await;
+    let client = Client::register(&entrada).await;
+    let code = client.code(&entrada).await;
+    let tokens = Tokens::of(&client.redeem(&entrada, &code).await);
+    let call = || {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", tokens.access));
+        entrada.send(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(call().await.status, 200);
+    entrada.advance(11);
+    assert_eq!(client.redeem(&entrada, &code).await.error(), "invalid_grant");
+    assert_eq!(call().await.status, 401);
 }
