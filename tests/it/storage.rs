@@ -1,6 +1,7 @@
 //! What lies in the store: nothing that can be used, and nothing that is believed because it lies there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entrada::domain::document::Document;
 use entrada::domain::document::Version;
@@ -70,18 +71,25 @@ async fn a_document_that_was_exchanged_or_damaged_is_never_believed() {
     Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
 }
 
-/// The state stands beside the sealed body in clear: turning it back does not turn a revocation back.
+/// State, generation and expiry stand beside the sealed body in clear, for those who count and clean: whoever
+/// changes them has a document that does not open, and no longer life.
 #[tokio::test]
-async fn the_clear_part_of_a_document_cannot_revive_a_grant() {
+async fn the_clear_part_of_a_document_cannot_revive_or_prolong_a_grant() {
     let entrada = Entrada::start().await;
     let client = Client::register(&entrada).await;
     let tokens = client.tokens(&entrada).await;
     let (alive, _) = grants(&entrada.store).await.remove(0);
     entrada.post_form("/revoke", &[("client_id", &client.id), ("token", &tokens.refresh)]).await;
-    let (revoked, version) = grants(&entrada.store).await.remove(0);
+    let (revoked, mut version) = grants(&entrada.store).await.remove(0);
     assert_ne!(revoked.state, alive.state);
-    let Document { state, generation, expires_at, .. } = alive;
-    let tampered = Document { state, generation, expires_at, ..revoked };
-    entrada.store.replace(tampered, &version).await.unwrap();
-    assert_ne!(client.refresh(&entrada, &tokens.refresh).await.status, 200);
+    let later = alive.expires_at.map(|at| at.plus(Duration::from_secs(3_600)));
+    for tampered in [
+        Document { state: alive.state, generation: alive.generation, ..revoked },
+        Document { expires_at: later, ..alive.clone() },
+        Document { generation: alive.generation + 1, ..alive.clone() },
+    ] {
+        version = entrada.store.replace(tampered, &version).await.unwrap();
+        let answer = client.refresh(&entrada, &tokens.refresh).await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (503, "temporarily_unavailable"));
+    }
 }
