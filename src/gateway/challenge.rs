@@ -16,6 +16,7 @@ use crate::protocol::error::OAuthError;
 /// Why a request does not get through, beyond what is wrong with its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
+    Method,
     TwoCredentials,
     Path,
     UpstreamUnreachable,
@@ -30,8 +31,11 @@ impl Stopped {
             Self::TwoCredentials => (
                 StatusCode::BAD_REQUEST,
                 "two_credentials",
-                "The request has more than one Authorization header.",
+                "The request has more than one credential: send one Authorization header, and no access_token in the query.",
             ),
+            Self::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "MCP asks with POST, GET and DELETE.")
+            }
             Self::Path => {
                 (StatusCode::BAD_REQUEST, "path_refused", "The path has dot segments or encoded separators.")
             }

@@ -11,6 +11,7 @@ use axum::http::Version;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use url::form_urlencoded;
 
 use crate::gateway::Gate;
 use crate::gateway::challenge::Stopped;
@@ -19,6 +20,7 @@ use crate::gateway::headers;
 /// Verifies the caller and forwards the request, streaming both ways.
 pub async fn forward(State(gate): State<Gate>, request: Request) -> Response {
     let token = match bearer(request.headers()) {
+        Ok(Some(_)) if names_a_token(request.uri()) => return Stopped::TwoCredentials.into_response(),
         Ok(Some(token)) => token,
         Ok(None) => return gate.unauthenticated(),
         Err(stopped) => return stopped.into_response(),
@@ -46,6 +48,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Stopped> {
     let text = first.and_then(|value| value.to_str().ok());
     let credentials = text.and_then(|text| text.split_once(' '));
     Ok(credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()))
+}
+
+/// Whether a token stands in the query, where it may not (OAuth 2.1 §5.1.1): it would travel on from here.
+fn names_a_token(uri: &Uri) -> bool {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| name == "access_token")
 }
 
 /// The same request, to the upstream, as the caller that we verified.

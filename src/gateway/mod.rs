@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
+use crate::gateway::challenge::Stopped;
 use crate::protocol::metadata::path;
 
 pub use headers::sealed;
@@ -62,5 +63,5 @@ pub fn router(auth: &AuthServer, upstream: &Upstream) -> Router {
             .route(&format!("{}/", resource.path), on(METHODS, forward::forward).with_state(gate.clone()))
             .route(&below, on(METHODS, forward::forward).with_state(gate));
     }
-    router
+    router.method_not_allowed_fallback(|| async { Stopped::Method })
 }

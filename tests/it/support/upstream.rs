@@ -8,7 +8,6 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -27,7 +26,7 @@ pub struct Arrived {
 }
 
 /// A status and headers.
-type Answer = (StatusCode, Vec<(&'static str, &'static str)>);
+type Answer = (StatusCode, HeaderMap);
 
 #[derive(Clone)]
 struct Shared {
@@ -46,16 +45,22 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
-        let shared =
-            Shared { arrived: Arc::default(), answer: Arc::new(Mutex::new((StatusCode::OK, Vec::new()))) };
+        let shared = Shared {
+            arrived: Arc::default(),
+            answer: Arc::new(Mutex::new((StatusCode::OK, HeaderMap::new()))),
+        };
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, server }
     }
 
     /// What the upstream answers from now on.
-    pub fn answers(&self, status: u16, headers: &[(&'static str, &'static str)]) {
-        *self.shared.answer.lock().unwrap() = (StatusCode::from_u16(status).unwrap(), headers.to_vec());
+    pub fn answers(&self, status: u16, headers: &[(&str, &str)]) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        *self.shared.answer.lock().unwrap() = (StatusCode::from_u16(status).unwrap(), map);
     }
 
     /// The requests that arrived since the last call.
@@ -77,8 +82,11 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     shared.arrived.lock().unwrap().push(Arrived { method, target, headers: parts.headers, body });
     let (status, headers) = shared.answer.lock().unwrap().clone();
     let mut response = (status, "upstream says hello").into_response();
+    let mut last = None;
     for (name, value) in headers {
-        response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // Only the first of several values comes with its name.
+        last = name.or(last);
+        response.headers_mut().append(last.clone().expect("the first has a name"), value);
     }
     response
 }
