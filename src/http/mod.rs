@@ -25,6 +25,7 @@ use crate::http::page::Pages;
 use crate::protocol::metadata::path;
 
 pub use answer::with_security_headers;
+pub use extract::RequestId;
 pub use look::Look;
 pub use page::page;
 

@@ -76,6 +76,17 @@ impl Pages {
         back: Option<&str>,
         about: &[(&'static str, String)],
     ) -> Response {
+        self.refusal_explained(refusal, refusal.row().sentence, back, about)
+    }
+
+    /// The same, in words that are more exact than those of the reason.
+    pub fn refusal_explained(
+        &self,
+        refusal: impl Refusal,
+        sentence: &'static str,
+        back: Option<&str>,
+        about: &[(&'static str, String)],
+    ) -> Response {
         let row = refusal.row();
         let status = match status(row.code) {
             // The person is not the one who has to authenticate: 401 is for clients.
@@ -88,7 +99,7 @@ impl Pages {
             StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
             _ => "This sign-in cannot go on",
         };
-        let mut response = self.message(status, title, row.sentence, row.name, back, about);
+        let mut response = self.message(status, title, sentence, row.name, back, about);
         retry_after(&mut response, row.code);
         response
     }

@@ -20,3 +20,4 @@ mod races;
 mod refresh;
 mod store_contract;
 mod support;
+mod upstream_errors;
