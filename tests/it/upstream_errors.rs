@@ -86,6 +86,7 @@ async fn the_person_reads_what_a_number_means_and_the_client_an_oauth_error() {
             "upstream_denied",
             "A policy of your organization",
         ),
+        ("access_denied", 999_999, 403, "access_denied", "upstream_denied", "does not let this account in"),
         ("access_denied", 90_094, 403, "access_denied", "upstream_denied", "grant it admin consent"),
         ("consent_required", 65_001, 403, "access_denied", "upstream_denied", "grant it admin consent"),
         ("invalid_request", 50_020, 403, "access_denied", "upstream_denied", "add yours as a guest"),
@@ -264,16 +265,23 @@ async fn a_correlation_id_is_a_guid_or_absent() {
 #[tokio::test]
 async fn an_error_without_the_approved_login_is_a_page_and_leads_nowhere() {
     let entrada = Entrada::start().await;
-    let (browser, callback) = approved(&entrada).await;
+    let (mut the_browser, callback) = approved(&entrada).await;
     let description = described("AADSTS65004: Declined.");
     let forged = with(&callback, &[("error", "access_denied"), ("error_description", &description)]);
     let without_login = {
-        let mut browser = browser.clone();
+        let mut browser = the_browser.clone();
         browser.cookies.retain(|(name, _)| !name.contains("-login-"));
         browser
     };
     let (of_another_login, _) = approved(&entrada).await;
-    for mut thief in [Browser::default(), without_login, of_another_login] {
+    let with_the_login_planted = {
+        let mut browser = of_another_login.clone();
+        browser
+            .cookies
+            .extend(the_browser.cookies.iter().filter(|(name, _)| name.contains("-login-")).cloned());
+        browser
+    };
+    for mut thief in [Browser::default(), without_login, of_another_login, with_the_login_planted] {
         let answer = thief.open(&entrada, &forged).await;
         assert_eq!((answer.status.as_u16(), back(&answer)), (403, None), "{}", answer.body);
         assert!(!answer.body.contains("AADSTS") && !answer.body.contains(ID), "{}", answer.body);
@@ -281,8 +289,11 @@ async fn an_error_without_the_approved_login_is_a_page_and_leads_nowhere() {
     let stateless = entrada.get("/auth/callback?error=access_denied&error_description=AADSTS65004").await;
     assert_eq!((stateless.status.as_u16(), back(&stateless)), (400, None));
     assert_eq!(entrada.events.count(EventName::UpstreamRefused), 0, "nobody was sent there by us");
-    let mut browser = browser;
-    assert_eq!(browser.open(&entrada, callback.as_str()).await.status, 303, "and the login is still good");
+    assert_eq!(
+        the_browser.open(&entrada, callback.as_str()).await.status,
+        303,
+        "and the login is still good"
+    );
 }
 
 #[tokio::test]
