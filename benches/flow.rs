@@ -52,6 +52,7 @@ use entrada::ports::idp::SignInAnswer;
 use entrada::ports::idp::SignInRequest;
 use entrada::ports::idp::SignedIn;
 use entrada::ports::idp::UpstreamError;
+use entrada::ports::idp::UpstreamReason;
 use entrada::ports::store::Store;
 use entrada::protocol::issuer::Issuer;
 use entrada::protocol::parameters::Parameters;
@@ -100,6 +101,10 @@ struct Obliging(AtomicU64);
 impl IdentityProvider for Obliging {
     async fn sign_in_url(&self, _: &SignInRequest) -> Result<Url, UpstreamError> {
         Ok(Url::parse("https://login.example/authorize").unwrap())
+    }
+
+    fn explain(&self, _: &str, _: &str) -> UpstreamError {
+        UpstreamError::Declined(UpstreamReason::default())
     }
 
     async fn redeem(&self, _: SignInAnswer, _: Timestamp) -> Result<SignedIn, UpstreamError> {

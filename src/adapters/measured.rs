@@ -69,6 +69,8 @@ impl Outcome for StoreError {
 impl Outcome for UpstreamError {
     fn outcome(&self) -> &'static str {
         match self {
+            Self::Declined(_) => "declined",
+            Self::Denied(_) => "denied",
             Self::Ended(_) => "ended",
             Self::SomebodyElse(_) => "somebody_else",
             Self::Invalid(_) => "invalid",
@@ -113,6 +115,11 @@ impl Store for Measured<dyn Store> {
 impl IdentityProvider for Measured<dyn IdentityProvider> {
     async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError> {
         self.measure(UPSTREAM, "sign_in_url", self.port.sign_in_url(request)).await
+    }
+
+    /// It asks nobody, so there is nothing to measure.
+    fn explain(&self, error: &str, description: &str) -> UpstreamError {
+        self.port.explain(error, description)
     }
 
     async fn redeem(&self, answer: SignInAnswer, now: Timestamp) -> Result<SignedIn, UpstreamError> {

@@ -22,15 +22,17 @@ use crate::domain::event::EventName;
 use crate::flows::AuthServer;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
+use crate::http::RequestId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Around everything that answers a request; reading what is left of its body comes after, and is not in the
 /// time. The id is ours: one that a client sends could be anything.
-pub async fn observe(State(auth): State<AuthServer>, request: Request, next: Next) -> Response {
+pub async fn observe(State(auth): State<AuthServer>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
     let request_id = auth.request_id();
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let span = info_span!("request", request_id, method, route);
     let began = auth.elapsed();
     let mut response = next.run(request).instrument(span.clone()).await;

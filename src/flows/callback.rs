@@ -28,6 +28,7 @@ use crate::flows::refusal::row;
 use crate::ports::idp::SignInAnswer;
 use crate::ports::idp::SignedIn;
 use crate::ports::idp::UpstreamError;
+use crate::ports::idp::UpstreamReason;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::parameters::Duplicated;
 use crate::protocol::parameters::Parameters;
@@ -43,7 +44,9 @@ pub enum Reason {
     NotThisBrowser,
     Expired,
     Ended,
+    UpstreamUnreadable,
     Declined,
+    UpstreamDenied,
     UpstreamError,
     UpstreamAway,
     UpstreamRefuses,
@@ -66,7 +69,7 @@ impl Refusal for Reason {
             Self::Malformed => row(
                 "callback_malformed",
                 InvalidRequest,
-                "The sign-in service sent an answer that cannot be read. Start again from your application.",
+                "This address is for answers of the sign-in service, and this is none. Start again from your application.",
             ),
             Self::NotThisBrowser => row(
                 "callback_of_another_browser",
@@ -83,9 +86,19 @@ impl Refusal for Reason {
                 AccessDenied,
                 "This sign-in was declined. Start again from your application to change your mind.",
             ),
+            Self::UpstreamUnreadable => row(
+                "upstream_unreadable",
+                ServerError,
+                "The sign-in service sent an answer that cannot be read. Start again from your application.",
+            ),
             Self::Declined => {
                 row("upstream_declined", AccessDenied, "The user declined at the sign-in service.")
             }
+            Self::UpstreamDenied => row(
+                "upstream_denied",
+                AccessDenied,
+                "The sign-in service does not let this account in. Sign in with another one, or ask an administrator of your organization.",
+            ),
             Self::UpstreamError => row(
                 "upstream_error",
                 AccessDenied,
@@ -144,6 +157,15 @@ pub struct Refused {
     pub back: Option<String>,
     /// The user decided: no page is needed.
     pub at_once: bool,
+    /// What the identity provider named. For the person alone: to the client goes the reason's sentence,
+    /// since what keeps somebody out of their tenant is none of the application's business.
+    pub upstream: Option<UpstreamReason>,
+}
+
+/// The identity provider's answer (RFC 6749 §4.1.2, §4.1.2.1).
+enum Answered<'a> {
+    Code(&'a str),
+    Error { error: &'a str, description: &'a str },
 }
 
 /// What the browser holds.
@@ -161,12 +183,18 @@ impl AuthServer {
     pub async fn callback(&self, answer: &Parameters, held: Held<'_>) -> Result<String, Refused> {
         let Approved { login, upstream, .. } = self.approved_login(answer, &held).map_err(Refused::page)?;
         let refused = |reason| self.refused_login(reason, &login);
-        let code = self.upstream_code(answer).map_err(refused)?;
+        let code = match answered(answer).map_err(refused)? {
+            Answered::Code(code) => SecretString::from(code),
+            Answered::Error { error, description } => {
+                let error = self.idp().explain(error, description);
+                return Err(self.not_signed_in("sign_in", &error, &login));
+            }
+        };
         let code_verifier = SecretString::from(upstream.code_verifier());
         let question = SignInAnswer { code, code_verifier, nonce: upstream.nonce() };
         let now = self.now();
-        let signed_in =
-            self.idp().redeem(question, now).await.map_err(|error| refused(self.not_signed_in(&error)))?;
+        let redeemed = self.idp().redeem(question, now).await;
+        let signed_in = redeemed.map_err(|error| self.not_signed_in("redeem", &error, &login))?;
         check_auth_time(&login, &signed_in, now).map_err(refused)?;
         let grant = self.grant_of(&login, signed_in, now).await.map_err(refused)?;
         self.record(EventName::SignInCompleted, signed_in_event(&grant));
@@ -192,25 +220,18 @@ impl AuthServer {
         Ok(approved)
     }
 
-    fn upstream_code(&self, answer: &Parameters) -> Result<SecretString, Reason> {
-        match (answer.one("error")?, answer.one("code")?) {
-            (None, Some(code)) => Ok(SecretString::from(code)),
-            (Some("access_denied"), _) => Err(Reason::Declined),
-            (Some("temporarily_unavailable" | "server_error"), _) => Err(Reason::UpstreamAway),
-            (Some(_), _) => Err(Reason::UpstreamError),
-            (None, None) => Err(Reason::Malformed),
-        }
-    }
-
-    fn not_signed_in(&self, error: &UpstreamError) -> Reason {
-        self.record_upstream("redeem", error);
-        match error {
+    fn not_signed_in(&self, call: &'static str, error: &UpstreamError, login: &Login) -> Refused {
+        self.record_upstream(call, error);
+        let reason = match error {
+            UpstreamError::Declined(_) => Reason::Declined,
+            UpstreamError::Denied(_) => Reason::UpstreamDenied,
             UpstreamError::Ended(_) => Reason::UpstreamError,
             UpstreamError::SomebodyElse(_) => Reason::AnotherTenant,
             UpstreamError::Invalid(_) => Reason::NotVouchedFor,
             UpstreamError::Refused(_) => Reason::UpstreamRefuses,
             UpstreamError::Away(_) => Reason::UpstreamAway,
-        }
+        };
+        Refused { upstream: Some(error.reason().clone()), ..self.refused_login(reason, login) }
     }
 
     /// The one grant of this login: created only if absent, so that a repeated callback finds the first.
@@ -261,13 +282,13 @@ impl AuthServer {
 
     fn refused_login(&self, reason: Reason, login: &Login) -> Refused {
         let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), reason);
-        Refused { reason, back: Some(back), at_once: reason == Reason::Declined }
+        Refused { reason, back: Some(back), at_once: reason == Reason::Declined, upstream: None }
     }
 }
 
 impl Refused {
     fn page(reason: Reason) -> Self {
-        Self { reason, back: None, at_once: false }
+        Self { reason, back: None, at_once: false, upstream: None }
     }
 }
 
@@ -280,6 +301,18 @@ impl From<Duplicated> for Reason {
 impl From<NotAdmitted> for Reason {
     fn from(why: NotAdmitted) -> Self {
         Self::Client(why)
+    }
+}
+
+/// An error counts before a code that comes with it.
+fn answered(answer: &Parameters) -> Result<Answered<'_>, Reason> {
+    let one = |name| answer.one(name).map_err(|_| Reason::UpstreamUnreadable);
+    match (one("error")?, one("code")?) {
+        (Some(error), _) => {
+            Ok(Answered::Error { error, description: one("error_description")?.unwrap_or_default() })
+        }
+        (None, Some(code)) => Ok(Answered::Code(code)),
+        (None, None) => Err(Reason::UpstreamUnreadable),
     }
 }
 

@@ -155,9 +155,11 @@ impl AuthServer {
         match error {
             UpstreamError::Ended(_) => self.ended(grant, version, "upstream_session_ended").await,
             UpstreamError::SomebodyElse(_) => self.ended(grant, version, "upstream_other_person").await,
-            UpstreamError::Invalid(_) | UpstreamError::Refused(_) | UpstreamError::Away(_) => {
-                Reason::UpstreamAway
-            }
+            UpstreamError::Declined(_)
+            | UpstreamError::Denied(_)
+            | UpstreamError::Invalid(_)
+            | UpstreamError::Refused(_)
+            | UpstreamError::Away(_) => Reason::UpstreamAway,
         }
     }
 

@@ -4,15 +4,20 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::flows::callback::Held;
+use crate::flows::callback::Refused;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::http::Shared;
 use crate::http::cookies::Cookies;
 use crate::http::extract::Query;
+use crate::http::extract::RequestId;
+use crate::http::page::Pages;
+use crate::ports::idp::UpstreamReason;
 
 pub async fn callback(
     State(Shared { auth, pages }): State<Shared>,
     cookies: Cookies,
+    request_id: RequestId,
     Query(answer): Query,
 ) -> Response {
     let state = answer.first("state").unwrap_or_default();
@@ -23,17 +28,32 @@ pub async fn callback(
         auth.callback(&answer, Held { browser: cookies.browser(), approved, ended: cookies.ended() }).await;
     let mut response = match outcome {
         Ok(location) => pages.back_to_client(&location),
-        Err(refused) => {
-            let mut response = match (refused.at_once, refused.back.as_deref()) {
-                (true, Some(back)) => pages.back_to_client(back),
-                (_, back) => pages.refusal(refused.reason, back),
-            };
-            response.extensions_mut().insert(RefusedFor(refused.reason.row().name));
-            response
-        }
+        Err(refused) => refusal(&pages, &refused, request_id),
     };
     if let Some((slot, _)) = held {
         cookies.drop_approved(&mut response, *slot);
     }
     response
+}
+
+fn refusal(pages: &Pages, refused: &Refused, request_id: RequestId) -> Response {
+    let Refused { reason, back, at_once, upstream } = refused;
+    let mut response = match (at_once, back.as_deref()) {
+        (true, Some(back)) => pages.back_to_client(back),
+        (_, back) => {
+            let explanation = upstream.as_ref().and_then(|upstream| upstream.explanation);
+            let sentence = explanation.unwrap_or(reason.row().sentence);
+            pages.refusal_explained(*reason, sentence, back, &about(upstream.as_ref(), request_id))
+        }
+    };
+    response.extensions_mut().insert(RefusedFor(reason.row().name));
+    response
+}
+
+/// What whoever helps looks for: the first two in the identity provider's log, the last in ours.
+fn about(upstream: Option<&UpstreamReason>, RequestId(request_id): RequestId) -> Vec<(&'static str, String)> {
+    let code = upstream.and_then(|upstream| upstream.code).map(|code| format!("AADSTS{code}"));
+    let correlation_id = upstream.and_then(|upstream| upstream.correlation_id.clone());
+    let rows = [("Error code", code), ("Correlation ID", correlation_id), ("Request ID", Some(request_id))];
+    rows.into_iter().filter_map(|(label, value)| value.map(|value| (label, value))).collect()
 }

@@ -27,6 +27,18 @@ const MAX_BODY: usize = 64 * 1024;
 /// Nobody needs longer to send one.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the log and the header `X-Request-Id` call this request. The observer of all requests puts it there.
+#[derive(Clone, Debug, Default)]
+pub struct RequestId(pub String);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
 /// The parameters of the query.
 pub struct Query(pub Parameters);
 

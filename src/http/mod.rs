@@ -26,6 +26,7 @@ use crate::flows::AuthServer;
 use crate::protocol::metadata::path;
 
 pub use answer::with_security_headers;
+pub use extract::RequestId;
 pub use look::Look;
 pub use page::Pages;
 pub use page::page;

@@ -105,6 +105,17 @@ impl Pages {
         back: Option<&str>,
         about: &[(&'static str, String)],
     ) -> Response {
+        self.refusal_explained(refusal, refusal.row().sentence, back, about)
+    }
+
+    /// The same, in words that are more exact than those of the reason.
+    pub fn refusal_explained(
+        &self,
+        refusal: impl Refusal,
+        sentence: &'static str,
+        back: Option<&str>,
+        about: &[(&'static str, String)],
+    ) -> Response {
         let row = refusal.row();
         let status = match status(row.code) {
             // The person is not the one who has to authenticate: 401 is for clients.
@@ -117,7 +128,7 @@ impl Pages {
             StatusCode::SERVICE_UNAVAILABLE => "Not available at the moment",
             _ => "This sign-in cannot go on",
         };
-        let Row { name: reason, sentence, remedies, .. } = row;
+        let Row { name: reason, remedies, .. } = row;
         let look = &self.0.look;
         let message = MessagePage { look, title, sentence, reason, back, about, remedies };
         let mut response = self.message(status, &message);

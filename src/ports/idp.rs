@@ -48,19 +48,28 @@ pub struct Refreshed {
     pub refresh_token: Option<SecretString>,
 }
 
-/// What the provider named, for the audit trail; never for clients.
+/// What the provider named, for the audit trail and the person; never for clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamReason {
     /// What happened, in our words.
     pub what: &'static str,
     /// `AADSTS…`, without the prefix.
     pub code: Option<u32>,
+    /// A GUID.
     pub correlation_id: Option<String>,
+    /// What the code means to the person and who has to act, in our words.
+    pub explanation: Option<&'static str>,
 }
 
 /// Why the provider did not vouch for anybody.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UpstreamError {
+    /// The person declined there.
+    #[error("the person declined at the identity provider: {}", .0.what)]
+    Declined(UpstreamReason),
+    /// It does not let the person in: not assigned, blocked by a policy, not consented to.
+    #[error("the identity provider does not let the person in: {}", .0.what)]
+    Denied(UpstreamReason),
     /// The session there has ended, or needs the person: `invalid_grant`, `interaction_required`.
     #[error("the identity provider has ended the session: {}", .0.what)]
     Ended(UpstreamReason),
@@ -83,7 +92,9 @@ impl UpstreamError {
     #[must_use]
     pub fn reason(&self) -> &UpstreamReason {
         match self {
-            Self::Ended(reason)
+            Self::Declined(reason)
+            | Self::Denied(reason)
+            | Self::Ended(reason)
             | Self::SomebodyElse(reason)
             | Self::Invalid(reason)
             | Self::Refused(reason)
@@ -97,6 +108,10 @@ impl UpstreamError {
 pub trait IdentityProvider: Send + Sync {
     /// Where to send the browser.
     async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError>;
+
+    /// What the provider means that sends the browser back with an error (RFC 6749 §4.1.2.1). Nothing of
+    /// either text is in the answer.
+    fn explain(&self, error: &str, description: &str) -> UpstreamError;
 
     /// Redeems the code and validates the ID token: signature, issuer and tenant, audience, expiry,
     /// nonce. `now` is the time to judge by.

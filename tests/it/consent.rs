@@ -454,7 +454,7 @@ async fn a_lying_or_failing_provider_signs_nobody_in() {
         let answer = callback_when(&entrada, &client).await;
         assert_eq!(answer.status.as_u16(), status);
         assert!(
-            answer.body.contains("Back to the application") && !answer.body.contains("AADSTS"),
+            answer.body.contains("Back to the application") && !answer.body.contains("Redeemed"),
             "{}",
             answer.body
         );

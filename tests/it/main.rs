@@ -37,3 +37,4 @@ mod storage;
 mod store_contract;
 mod support;
 mod tokens;
+mod upstream_errors;

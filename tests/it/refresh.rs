@@ -142,6 +142,10 @@ async fn another_resource_is_refused_before_anything_is_spent() {
     assert_ne!(second.refresh, tokens.refresh);
 }
 
+fn failing(status: u16, body: &str) -> Reply {
+    Reply::Http { status, headers: Vec::new(), body: body.to_owned() }
+}
+
 /// Trouble that says nothing about the person: nothing is spent, and later it goes on.
 #[tokio::test]
 async fn trouble_at_the_identity_provider_costs_nobody_a_session() {
@@ -151,6 +155,11 @@ async fn trouble_at_the_identity_provider_costs_nobody_a_session() {
         ("garbage", Reply::garbage()),
         ("our own fault", Reply::error("invalid_client", 7_000_215, "Invalid client secret provided.")),
         ("temporarily_unavailable", Reply::error("temporarily_unavailable", 90_033, "A transient error.")),
+        ("an end that a failing server claims", failing(500, r#"{"error":"invalid_grant"}"#)),
+        ("another 5xx", failing(502, "<html>Bad gateway</html>")),
+        ("blocked on the way", failing(403, "<html>Blocked by policy</html>")),
+        // It counts our requests, and calls that the end of this one.
+        ("too many requests", Reply::error("invalid_grant", 50_196, "The server encountered a loop.")),
     ];
     for (name, reply) in troubles {
         let (entrada, client, tokens) = signed_in().await;
@@ -160,9 +169,27 @@ async fn trouble_at_the_identity_provider_costs_nobody_a_session() {
         assert_eq!(refused(&answer), (503, "temporarily_unavailable".to_owned()), "{name}");
         assert_eq!(answer.header("retry-after"), "5", "{name}");
         assert!(!answer.body.contains("AADSTS") && !answer.body.contains("secret"), "{}", answer.body);
+        assert_eq!(entrada.events.count(EventName::GrantRevoked), 0, "{name}");
         entrada.script.honest();
         Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_in_time_costs_nobody_a_session() {
+    // Waited out in full, and long enough for the honest answers before and after.
+    let setup = Setup { upstream_patience: Duration::from_secs(2), ..Setup::default() };
+    let entrada = Entrada::with(setup).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(301);
+    entrada.script.token_endpoint_hangs();
+    let answer = client.refresh(&entrada, &tokens.refresh).await;
+    assert_eq!(refused(&answer), (503, "temporarily_unavailable".to_owned()));
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(entrada.events.reasons(EventName::UpstreamRefused), ["it did not answer in time"]);
+    entrada.script.honest();
+    Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
 }
 
 /// An ID token that does not hold is no word about the person either.

@@ -16,7 +16,7 @@ use super::failure::away;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the connection to the last byte read.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest honest answer is a key set, of some 20 KiB.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -43,11 +43,7 @@ pub(super) fn is_safe(url: &Url) -> bool {
 }
 
 impl HttpClient {
-    pub(super) fn new() -> Result<Self, reqwest::Error> {
-        Self::with_timeout(REQUEST_TIMEOUT)
-    }
-
-    pub(super) fn with_timeout(timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(timeout: Duration) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("entrada/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)

@@ -7,6 +7,7 @@
 //! Nothing that the provider says reaches an error or a log, but for its error number and its
 //! correlation id.
 
+mod aadsts;
 mod claims;
 mod discovery;
 mod entra;

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use openidconnect::core::CoreJsonWebKeySet;
@@ -25,7 +26,9 @@ use super::discovery::Discovered;
 use super::discovery::discover;
 use super::discovery::fetch_keys;
 use super::failure::invalid;
+use super::failure::of_sign_in;
 use super::http_client::HttpClient;
+use super::http_client::REQUEST_TIMEOUT;
 use super::kept::Kept;
 use super::realm::Realm;
 use super::token_endpoint::Redeemed;
@@ -59,14 +62,20 @@ impl OidcProvider {
     ///
     /// When the settings cannot be right.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
-        Self::over(HttpClient::new().map_err(SettingsError::HttpClient)?, settings, clock)
+        Self::with_timeout(settings, clock, REQUEST_TIMEOUT)
     }
 
-    pub(super) fn over(
-        http: HttpClient,
+    /// The same, with a patience of its own for each request.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot be right.
+    pub fn with_timeout(
         settings: Settings,
         clock: Arc<dyn Clock>,
+        timeout: Duration,
     ) -> Result<Self, SettingsError> {
+        let http = HttpClient::new(timeout).map_err(SettingsError::HttpClient)?;
         Url::parse(&settings.redirect_uri).map_err(|_| SettingsError::RedirectUri)?;
         let mut scopes = SCOPES.to_vec();
         for scope in &settings.scopes {
@@ -99,7 +108,7 @@ impl OidcProvider {
     async fn redeem_with(&self, redeemed: &Redeemed<'_>) -> Result<Answered, UpstreamError> {
         let discovered = self.discovered().await?;
         let keys = self.keys.get(self.clock.now(), fetch_keys(&self.http, &discovered.jwks_uri)).await?;
-        let tokens = self.registration.request(&self.http, &discovered, redeemed).await?;
+        let tokens = self.registration.request(&self.http, &self.realm, &discovered, redeemed).await?;
         Ok(Answered { discovered, keys, tokens })
     }
 
@@ -171,6 +180,10 @@ impl IdentityProvider for OidcProvider {
         }
         drop(query);
         Ok(url)
+    }
+
+    fn explain(&self, error: &str, description: &str) -> UpstreamError {
+        of_sign_in(error, description, &self.realm)
     }
 
     async fn redeem(&self, answer: SignInAnswer, now: Timestamp) -> Result<SignedIn, UpstreamError> {

@@ -7,6 +7,8 @@ use crate::ports::idp::UpstreamError;
 
 use super::Kind;
 use super::SettingsError;
+use super::aadsts;
+use super::aadsts::Row;
 use super::claims::Claims;
 use super::claims::Names;
 use super::entra;
@@ -93,6 +95,15 @@ impl Realm {
     /// asked for; others need not (OpenID Connect Core 1.0 §12.2).
     pub(super) fn vouches_on_refresh(&self) -> bool {
         matches!(self, Self::Entra { .. })
+    }
+
+    /// What an error number means. Another provider may pass on what an Entra behind it said, but that is
+    /// about its registration there, not about ours here.
+    pub(super) fn meaning(&self, code: u32) -> Option<&'static Row> {
+        match self {
+            Self::Entra { .. } => aadsts::row(code),
+            Self::Oidc { .. } => None,
+        }
     }
 
     /// Who the validated claims are about.

@@ -14,6 +14,7 @@ use super::failure::away;
 use super::failure::of_token_request;
 use super::failure::refused;
 use super::http_client::HttpClient;
+use super::realm::Realm;
 
 /// How our client secret travels (RFC 6749 §2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,7 @@ impl Registration {
     pub(super) async fn request(
         &self,
         http: &HttpClient,
+        realm: &Realm,
         discovered: &Discovered,
         redeemed: &Redeemed<'_>,
     ) -> Result<Tokens, UpstreamError> {
@@ -83,7 +85,7 @@ impl Registration {
         let header = (authentication == ClientAuthentication::Basic).then(|| self.basic());
         let answer = http.post(&discovered.token_endpoint, form, header).await?;
         if answer.status != StatusCode::OK {
-            return Err(of_token_request(&answer));
+            return Err(of_token_request(&answer, realm));
         }
         serde_json::from_slice(&answer.body).map_err(|_| away("what the token endpoint sent cannot be read"))
     }

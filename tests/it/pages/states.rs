@@ -1,5 +1,7 @@
 //! Every state of every page, with what is hardest to show.
 
+use entrada::demo::idp::Endpoint;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -89,6 +91,18 @@ impl Gallery {
         self.keep("handover", &answer);
     }
 
+    /// What the callback says when the identity provider sends the browser back so.
+    async fn sent_back(&mut self, state: &str, reply: Reply) {
+        let at_sign_in = move |at, _: &[_]| (at == Endpoint::Authorize).then(|| reply.clone());
+        self.entrada.script.answer_with(at_sign_in);
+        let client = Client::register(&self.entrada).await;
+        let mut browser = Browser::default();
+        let callback = browser.to_callback(&self.entrada, &client.authorize(&[])).await;
+        self.entrada.script.honest();
+        let answer = browser.open(&self.entrada, callback.as_str()).await;
+        self.keep(state, &answer);
+    }
+
     async fn everything(&mut self) {
         let vendor =
             json!({ "client_name": "Claude", "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"] });
@@ -109,6 +123,10 @@ impl Gallery {
         self.authorize("error-request", json!({}), &[("client_id", "edc_unknown")]).await;
         self.callback("error-back", Reply::garbage()).await;
         self.callback("error-account", Reply::error("invalid_grant", 54_005, "Redeemed.")).await;
+        let server = Reply::error("invalid_client", 700_213, "No matching federated identity record.");
+        self.callback("error-server", server).await;
+        let (error, description) = ("access_denied".to_owned(), "Not assigned.".to_owned());
+        self.sent_back("error-person", Reply::Redirect { error, aadsts: 50_105, description }).await;
         let answer = self.entrada.get("/nothing").await;
         self.keep("not-found", &answer);
         let answer = self.entrada.get("/consent").await;

@@ -86,6 +86,8 @@ pub struct Setup {
     pub default_resource: Option<usize>,
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
     pub oidc: bool,
+    /// How long the identity provider may take.
+    pub upstream_patience: Duration,
     pub sign_in_with: String,
     pub brand: Brand,
     /// What stands between the flows and the store.
@@ -116,6 +118,7 @@ impl Default for Setup {
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
             oidc: false,
+            upstream_patience: Duration::from_secs(10),
             sign_in_with: "Microsoft".to_owned(),
             brand: Brand::default(),
             decorate: Box::new(|store| store),
@@ -154,6 +157,12 @@ impl Audit for Events {
 impl Events {
     pub fn count(&self, name: EventName) -> usize {
         self.0.lock().unwrap().iter().filter(|(happened, _)| *happened == name).count()
+    }
+
+    /// The last of a name.
+    pub fn last(&self, name: EventName) -> Option<Event> {
+        let events = self.0.lock().unwrap();
+        events.iter().rfind(|(happened, _)| *happened == name).map(|(_, event)| event.clone())
     }
 
     pub fn reasons(&self, name: EventName) -> Vec<&'static str> {
@@ -385,7 +394,7 @@ async fn assemble(
         sign_in_with: setup.sign_in_with.clone(),
         brand: setup.brand.clone(),
     };
-    let provider = OidcProvider::new(settings, clock.clone()).unwrap();
+    let provider = OidcProvider::with_timeout(settings, clock.clone(), setup.upstream_patience).unwrap();
     let ports = Ports {
         store: Arc::clone(store),
         idp: Arc::new(provider),

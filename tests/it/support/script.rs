@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use entrada::demo::idp::Endpoint;
@@ -11,7 +13,6 @@ use entrada::demo::idp::Reply;
 use entrada::demo::idp::Script;
 use serde_json::Map;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 type Before = Box<dyn Fn(Endpoint, &[(String, String)]) -> Option<Reply> + Send + Sync>;
 type Lie = Box<dyn Fn(GrantKind, &mut IdToken) + Send + Sync>;
@@ -23,8 +24,8 @@ pub struct Scripted {
     before: Mutex<Option<Before>>,
     lie: Mutex<Option<Lie>>,
     answer: Mutex<Option<Answer>>,
-    /// Closed, it holds every token request until it opens.
-    gate: Semaphore,
+    /// Token requests are read and never answered.
+    silent: AtomicBool,
 }
 
 impl Scripted {
@@ -34,7 +35,7 @@ impl Scripted {
             before: Mutex::new(None),
             lie: Mutex::new(None),
             answer: Mutex::new(None),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            silent: AtomicBool::new(false),
         })
     }
 
@@ -71,8 +72,14 @@ impl Scripted {
         *self.answer.lock().unwrap() = Some(Box::new(answer));
     }
 
+    /// Its token endpoint reads and says nothing, until [`Scripted::honest`].
+    pub fn token_endpoint_hangs(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
     /// Honest again.
     pub fn honest(&self) {
+        self.silent.store(false, Ordering::SeqCst);
         *self.before.lock().unwrap() = None;
         *self.lie.lock().unwrap() = None;
         *self.answer.lock().unwrap() = None;
@@ -82,8 +89,8 @@ impl Scripted {
 #[async_trait]
 impl Script for Scripted {
     async fn before(&self, endpoint: Endpoint, params: &[(String, String)]) -> Option<Reply> {
-        if endpoint == Endpoint::Token {
-            drop(self.gate.acquire().await);
+        if endpoint == Endpoint::Token && self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
         self.before.lock().unwrap().as_ref().and_then(|before| before(endpoint, params))
     }

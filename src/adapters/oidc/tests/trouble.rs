@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::super::http_client::HttpClient;
 use super::*;
 
 const ENDED: u32 = 700_082;
@@ -122,9 +121,9 @@ async fn a_redirect_is_not_followed_with_our_secret() {
 async fn a_provider_that_says_nothing_is_away() {
     for face in FACES {
         let world = world_with(face, Play { silent: true, ..Play::default() }, SECRET).await;
-        let http = HttpClient::with_timeout(Duration::from_millis(100)).unwrap();
         let settings = settings(kind(&world.idp, face), SECRET);
-        let impatient = OidcProvider::over(http, settings, world.clock.clone()).unwrap();
+        let patience = Duration::from_millis(100);
+        let impatient = OidcProvider::with_timeout(settings, world.clock.clone(), patience).unwrap();
         let error = impatient.redeem(world.code().await, world.now()).await.unwrap_err();
         assert!(matches!(&error, UpstreamError::Away(reason) if reason.what == "it did not answer in time"));
     }
