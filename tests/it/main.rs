@@ -17,6 +17,7 @@ mod layers;
 mod pages;
 mod program;
 mod races;
+mod real_clients;
 mod refresh;
 mod store_contract;
 mod support;
