@@ -262,6 +262,12 @@ async fn shows_a_page(world: &World, session: &Session<'_>) {
         "{who}: {}",
         asked.body
     );
+    if let Some(status) =
+        session.fixture.authorize.looks_first.as_ref().and_then(|look| look.registers_again_at)
+    {
+        let seen = session.look_first(world, &session.fixture.authorize.redirect_uris[0]).await;
+        assert_eq!(seen.status.as_u16(), status, "{who} does not register again by itself: {}", seen.body);
+    }
 }
 
 #[test]

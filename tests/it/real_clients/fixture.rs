@@ -42,6 +42,7 @@ pub struct Discovery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Probe {
+    Head,
     Get,
     Post,
 }
@@ -108,12 +109,22 @@ pub struct Authorize {
     pub resource: usize,
     pub prompt: Option<String>,
     pub state: Option<String>,
+    pub looks_first: Option<LooksFirst>,
+}
+
+/// Asks the address itself before it opens a browser there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LooksFirst {
+    pub accept: String,
+    /// The status at which it forgets its registration and makes another.
+    pub registers_again_at: Option<u16>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Token {
-    pub authenticates: Authenticates,
+    pub proof: Proof,
     pub redirect_uri: bool,
     pub resource: usize,
     /// What the answer has to say, word for word.
@@ -123,12 +134,13 @@ pub struct Token {
 /// How it proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Authenticates {
-    ByIdAlone,
-    ByBasic,
-    ByPost,
+pub enum Proof {
+    /// Its id alone.
+    Id,
+    Basic,
+    Post,
     /// HTTP Basic, and its id in the form as well.
-    ByBasicWithIdInForm,
+    BasicAndId,
 }
 
 #[derive(Deserialize)]

@@ -9,8 +9,8 @@ use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::real_clients::fixture::Authenticates;
 use crate::real_clients::fixture::Fixture;
+use crate::real_clients::fixture::Proof;
 use crate::real_clients::world::Found;
 use crate::real_clients::world::World;
 use crate::support::browser::Browser;
@@ -77,6 +77,10 @@ impl<'a> Session<'a> {
     /// The person's part, up to the code.
     pub async fn code(&self, world: &World, redirect_uri: &str) -> String {
         let (who, entrada) = (&self.fixture.client, &world.entrada);
+        if self.fixture.authorize.looks_first.is_some() {
+            let seen = self.look_first(world, redirect_uri).await;
+            assert_eq!(seen.status, 200, "{who} opens no browser: {}", seen.body);
+        }
         let mut browser = Browser::default();
         let page = browser.open(entrada, &self.authorize(redirect_uri)).await;
         assert_eq!(page.status, 200, "{who} gets no consent page: {}", page.body);
@@ -88,6 +92,13 @@ impl<'a> Session<'a> {
         assert_eq!(parameter(&back, "state").as_deref(), Some(self.state()), "{who}: {back}");
         assert_eq!(parameter(&back, "iss").as_deref(), Some(ISSUER), "{who}: {back}");
         code_of(&back)
+    }
+
+    /// What the client itself gets at the address that it is about to open.
+    pub async fn look_first(&self, world: &World, redirect_uri: &str) -> Answer {
+        let accept = self.fixture.authorize.looks_first.as_ref().map_or("*/*", |look| look.accept.as_str());
+        let request = Request::get(self.authorize(redirect_uri)).header("accept", accept);
+        world.entrada.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// The page names the client and who will have access.
@@ -187,13 +198,13 @@ impl<'a> Session<'a> {
 
     /// A request to the token endpoint, with the client's proof of who it is.
     fn token_request<'b>(&'b self, mut form: Form<'b>, resources: usize) -> Request<Body> {
-        let authenticates = self.fixture.token.authenticates;
+        let proof = self.fixture.token.proof;
         let secret = self.secret.as_deref();
         form.extend((0..resources).map(|_| ("resource", self.found.resource.as_str())));
-        if authenticates != Authenticates::ByBasic {
+        if proof != Proof::Basic {
             form.push(("client_id", &self.id));
         }
-        if authenticates == Authenticates::ByPost {
+        if proof == Proof::Post {
             form.push(("client_secret", secret.expect("it was given a secret")));
         }
         let mut request = form_request(&self.found.endpoint("token_endpoint"), &form);
@@ -205,10 +216,7 @@ impl<'a> Session<'a> {
     }
 
     pub fn uses_basic(&self) -> bool {
-        matches!(
-            self.fixture.token.authenticates,
-            Authenticates::ByBasic | Authenticates::ByBasicWithIdInForm
-        )
+        matches!(self.fixture.token.proof, Proof::Basic | Proof::BasicAndId)
     }
 }
 

@@ -199,6 +199,7 @@ impl Found {
 /// The header that refuses the first request.
 async fn challenge(world: &World, fixture: &Fixture) -> String {
     let request = match fixture.discovery.probe {
+        Probe::Head => Request::head("/mcp").header("accept", "application/json").body(Body::empty()),
         Probe::Get => Request::get("/mcp").header("accept", "text/event-stream").body(Body::empty()),
         Probe::Post => Request::post("/mcp")
             .header("content-type", "application/json")
