@@ -314,3 +314,20 @@ async fn every_revision_finds_the_same_server() {
         }
     }
 }
+
+/// A member that a client has no value for may come as `null`, and goes back to nobody.
+#[tokio::test]
+async fn a_null_in_a_registration_is_passed_over() {
+    let file = include_str!("real_clients/inspector_web.toml");
+    let fixture = Fixture::read("inspector_web", file);
+    let world = World::of(&fixture).await;
+    let (_, mut body) = fixture.registration().unwrap();
+    let plain = world.entrada.post_json("/register", &body).await.json();
+    for member in ["contacts", "logo_uri", "client_uri", "scope", "application_type", "jwks", "software_id"] {
+        body[member] = serde_json::Value::Null;
+    }
+    let answer = world.entrada.post_json("/register", &body).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert!(!has_null(&answer.json()), "{}", answer.body);
+    assert_eq!(answer.json()["client_id"], plain["client_id"]);
+}
