@@ -72,7 +72,7 @@ pub static VENDORS: &[Vendor] = &[
         ..row(
             "global.consent.azure-apim.net",
             &["/redirect", "/redirect/"],
-            &["copilot studio", "power automate", "power apps", "microsoft"],
+            &["copilot studio", "power automate", "power apps"],
             "Copilot Studio, Power Platform: one address for each tool; without a secret in the answer it does not go on, and it says no method",
         )
     },
@@ -86,7 +86,7 @@ pub static VENDORS: &[Vendor] = &[
     row(
         "teams.microsoft.com",
         &["/api/platform/v1.0/oAuthRedirect"],
-        &["microsoft 365 copilot", "m365 copilot", "microsoft"],
+        &["microsoft 365 copilot", "m365 copilot"],
         "Microsoft 365 Copilot; it needs a `[[client]]` with a secret",
     ),
     row("vscode.dev", &["/redirect"], VS_CODE, "VS Code"),
@@ -109,7 +109,8 @@ pub fn vendor(host: &str) -> Option<&'static Vendor> {
 }
 
 /// Whether a client at `redirect` calls itself by a name that belongs to others. Names are compared as people
-/// read them: letters that look alike are alike (Unicode Technical Standard 39 §4), and only letters and digits count.
+/// read them: letters that look alike are alike (Unicode Technical Standard 39 §4), only letters and digits
+/// count, and a name may begin at any word.
 ///
 /// A program on the user's own machine may be anybody's, and the consent page warns of every one of them.
 #[must_use]
@@ -119,18 +120,37 @@ pub fn claims_the_name_of_another(name: &str, redirect: &RedirectUri) -> bool {
     let at = |vendor: &&Vendor| vendor.host == host && redirect.port().is_none();
     let claimed = |vendor: &Vendor| {
         let mut words = vendor.names.iter().map(|word| squeezed(skeleton(word)));
-        words.any(|word| readings.iter().any(|reading| reading.contains(&word)))
+        words.any(|word| readings.iter().any(|reading| reading.starts_with(&word)))
     };
     redirect.receiver() == Receiver::Web
         && VENDORS.iter().any(claimed)
         && !VENDORS.iter().filter(at).any(claimed)
 }
 
-/// A name as eyes may take it: a capital I is a small i to some and a small l to others.
-fn readings(name: &str) -> [String; 2] {
-    let small: String = name.chars().flat_map(char::to_lowercase).collect();
-    let alike: String = skeleton(name).flat_map(char::to_lowercase).collect();
-    [squeezed(skeleton(&small)), squeezed(skeleton(&alike))]
+/// A name from each of its words on, as eyes may take it: a capital I is a small i to some and a small l to others.
+fn readings(name: &str) -> Vec<String> {
+    let mut readings = Vec::new();
+    for start in word_starts(name) {
+        let rest = &name[start..];
+        let small: String = rest.chars().flat_map(char::to_lowercase).collect();
+        let alike: String = skeleton(rest).flat_map(char::to_lowercase).collect();
+        readings.extend([squeezed(skeleton(&small)), squeezed(skeleton(&alike))]);
+    }
+    readings
+}
+
+/// Where words begin: after what is neither letter nor digit, and at a capital after a small letter.
+fn word_starts(name: &str) -> Vec<usize> {
+    let mut before = ' ';
+    let mut starts = Vec::new();
+    for (at, c) in name.char_indices() {
+        let begins = !before.is_alphanumeric() || (before.is_lowercase() && c.is_uppercase());
+        if c.is_alphanumeric() && begins {
+            starts.push(at);
+        }
+        before = c;
+    }
+    starts
 }
 
 fn squeezed(text: impl Iterator<Item = char>) -> String {
@@ -163,10 +183,15 @@ mod tests {
             "Visual Studio Code",
             "VS-Code",
             "ｃｈａｔｇｐｔ",
+            "The Claude",
+            "MyClaude",
+            "Connector for ChatGPT",
         ] {
             assert!(claims(name, elsewhere), "{name}");
         }
-        for name in ["Acme", "Expenses of the month", ""] {
+        for name in
+            ["Acme", "Expenses of the month", "Precursor", "Dev's Code Review", "Microsoft Fabric tools", ""]
+        {
             assert!(!claims(name, elsewhere), "{name}");
         }
     }

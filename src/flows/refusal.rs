@@ -33,8 +33,8 @@ pub const fn row(name: &'static str, code: ErrorCode, sentence: &'static str) ->
     Row { name, code, sentence, remedies: &[] }
 }
 
-/// How an application forgets the registration that it has stored. None of them does so by itself when
-/// /authorize refuses it, and each does so in another way.
+/// How an application forgets the registration that it has stored. Hardly any does so by itself when /authorize
+/// refuses it (mcp-remote does, which asks there for JSON), and each does so in another way.
 pub const FORGET_REGISTRATION: &[(&str, &str)] = &[
     ("VS Code", "Command Palette: Authentication: Remove Dynamic Authentication Providers"),
     ("Claude Code", "/mcp, then this server, then Clear authentication"),

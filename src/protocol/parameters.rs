@@ -5,6 +5,29 @@ use std::collections::HashSet;
 
 use url::form_urlencoded;
 
+/// Every parameter that we know and that may stand once, of any request. `resource` may be repeated (RFC 8707 §2),
+/// and those that we do not know are ignored, as RFC 6749 §3.1 wants.
+const ONCE: [&str; 18] = [
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "login_hint",
+    "max_age",
+    "prompt",
+    "redirect_uri",
+    "refresh_token",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "token",
+    "token_type_hint",
+];
+
 /// The same parameter twice: RFC 6749 §3.1 forbids it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duplicated;
@@ -23,10 +46,10 @@ impl Parameters {
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
-    /// Checks that no parameter stands twice, known or not; `resource` may (RFC 8707 §2).
+    /// Checks that no parameter of [`ONCE`] stands twice, whether this request needs it or not.
     pub fn each_once(&self) -> Result<(), Duplicated> {
         let mut seen = HashSet::new();
-        let mut names = self.0.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "resource");
+        let mut names = self.0.iter().map(|(name, _)| name.as_str()).filter(|name| ONCE.contains(name));
         if names.all(|name| seen.insert(name)) { Ok(()) } else { Err(Duplicated) }
     }
 

@@ -39,7 +39,7 @@ pub enum ApplicationType {
 /// Client metadata (RFC 7591 §2), reduced to what we use.
 ///
 /// Members that we do not know, `null`s, and grant or response types that we do not serve are passed
-/// over: VS Code registers `device_code`, MCP Inspector sends `contacts: null`.
+/// over: VS Code registers `device_code` where the server does not say what it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientMetadata {
     pub client_name: String,

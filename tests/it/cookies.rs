@@ -51,6 +51,7 @@ async fn cookies_that_a_sibling_domain_planted_count_for_nothing() {
     let value = attacker.cookies[0].1.clone();
     let approved = attacker.decide(&entrada, &page, "approve").await;
     let callback = attacker.at_idp(&entrada, &approved.location()).await;
+    let approvals = entrada.events.count(EventName::ConsentApproved);
     let (sealed_name, sealed) = attacker.cookies.iter().find(|(n, _)| n.contains("-login-")).unwrap().clone();
     for name in [
         "entrada",
@@ -68,7 +69,8 @@ async fn cookies_that_a_sibling_domain_planted_count_for_nothing() {
         let decided = victim
             .send(&entrada, form_request("/consent", &[("login", &login), ("decision", "approve")]))
             .await;
-        assert_eq!(decided.status, 403, "{name:?}");
+        assert_eq!(decided.status, 200, "{name:?}: it is asked anew, and nothing is decided");
+        assert_eq!(entrada.events.count(EventName::ConsentApproved), approvals, "{name:?}");
         assert_eq!(victim.open(&entrada, callback.as_str()).await.status, 403, "{name:?}");
     }
     assert_eq!(entrada.events.count(EventName::SignInCompleted), 0);
@@ -94,8 +96,8 @@ async fn a_hundred_logins_do_not_lock_a_browser_out() {
 async fn foreign_and_broken_cookies_are_passed_over() {
     let (entrada, client) = start().await;
     let mut browser = Browser::default();
-    for n in 0..40 {
-        browser.cookies.push((format!("__Host-entrada-login-{n}"), "garbage".repeat(n)));
+    for n in 0..4 {
+        browser.cookies.push((format!("__Host-entrada-login-{n}"), "garbage".repeat(n + 1)));
     }
     for (name, value) in
         [("__Host-entrada-ended", "...."), ("theme", "a=b=c"), ("", "nameless"), ("\"", "\"")]

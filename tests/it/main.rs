@@ -28,6 +28,7 @@ mod program;
 mod proof;
 mod properties;
 mod races;
+mod real_clients;
 mod redirects;
 mod refresh;
 mod registration;

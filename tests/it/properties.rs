@@ -5,6 +5,7 @@ mod headers;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::Request;
+use entrada::domain::trust::Trust;
 use entrada::protocol::redirect_uri::RedirectUri;
 use entrada::protocol::scope::Scopes;
 use proptest::prelude::*;
@@ -77,9 +78,11 @@ fn uri() -> impl Strategy<Value = String> {
 fn good_uri() -> impl Strategy<Value = String> {
     let loopback = (select(vec!["127.0.0.1", "localhost", "[::1]"]), 1_024_u16.., "[a-z]{1,8}(/[a-z]{1,8})?")
         .prop_map(|(host, port, path)| format!("http://{host}:{port}/{path}"));
-    let hosted =
-        (select(vec!["claude.ai", "vscode.dev"]), "[a-z]{1,8}(/[a-z]{1,8}){0,2}(\\?[a-z]=[a-z0-9]{1,4})?")
-            .prop_map(|(host, rest)| format!("https://{host}/{rest}"));
+    let hosted = (
+        select(vec!["client.example.net", "other.example.net"]),
+        "[a-z]{1,8}(/[a-z]{1,8}){0,2}(\\?[a-z]=[a-z0-9]{1,4})?",
+    )
+        .prop_map(|(host, rest)| format!("https://{host}/{rest}"));
     prop_oneof![loopback, hosted]
 }
 
@@ -180,7 +183,9 @@ impl Stand {
         let (entrada, upstream, client, tokens) = runtime.block_on(async {
             let upstream = Upstream::start().await;
             let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
-            let entrada = Entrada::with(Setup { resources, ..Setup::default() }).await;
+            let hosts = ["client.example.net", "other.example.net"].map(str::to_owned).to_vec();
+            let trust = Trust { hosts, ..Trust::default() };
+            let entrada = Entrada::with(Setup { resources, trust, ..Setup::default() }).await;
             let client = Client::register(&entrada).await;
             let tokens = client.tokens(&entrada).await;
             (entrada, upstream, client, tokens)
@@ -334,7 +339,10 @@ fn a_client_id_says_what_was_registered() {
             let registered = stand.entrada.post_json("/register", &body).await;
             let id = registered.json()["client_id"].as_str().unwrap_or_default().to_owned();
             let mut statuses = Vec::new();
-            for uri in uris.iter().map(String::as_str).chain(["https://claude.ai/not-registered-by-anybody"])
+            for uri in uris
+                .iter()
+                .map(String::as_str)
+                .chain(["https://client.example.net/not-registered-by-anybody"])
             {
                 let client = Client { id: id.clone(), secret: None, redirect_uri: uri.to_owned() };
                 statuses.push(stand.entrada.get(&client.authorize(&[])).await.status.as_u16());

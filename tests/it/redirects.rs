@@ -77,10 +77,13 @@ async fn after_a_form_it_is_always_303() {
 #[tokio::test]
 async fn what_a_redirect_uri_has_in_its_query_is_kept() {
     let entrada = Entrada::start().await;
-    let uris = json!({ "redirect_uris": ["https://claude.ai/cb?tenant=a%20b&x="] });
+    let uris = json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback?tenant=a%20b&x="] });
     let client = Client::register_with(&entrada, uris).await;
     let back = Browser::default().sign_in(&entrada, &client.authorize(&[])).await;
-    assert!(back.as_str().starts_with("https://claude.ai/cb?tenant=a%20b&x=&code=edac_"), "{back}");
+    assert!(
+        back.as_str().starts_with("https://claude.ai/api/mcp/auth_callback?tenant=a%20b&x=&code=edac_"),
+        "{back}"
+    );
 }
 
 /// What a client did not register is no way back, wherever it is tried, however good its host is.
@@ -88,15 +91,19 @@ async fn what_a_redirect_uri_has_in_its_query_is_kept() {
 async fn a_trusted_host_is_no_way_back_for_a_client_that_did_not_register_it() {
     let entrada =
         Entrada::with(Setup { trust: Trust { open: true, ..Trust::default() }, ..Setup::default() }).await;
-    let client = Client::register_with(&entrada, json!({ "redirect_uris": ["https://claude.ai/cb"] })).await;
+    let client = Client::register_with(
+        &entrada,
+        json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"] }),
+    )
+    .await;
     for elsewhere in [
-        "https://claude.ai/cb/",
-        "https://claude.ai/cb/deeper",
-        "https://claude.ai/CB",
-        "https://claude.ai/cb?x=1",
+        "https://claude.ai/api/mcp/auth_callback/",
+        "https://claude.ai/api/mcp/auth_callback/deeper",
+        "https://claude.ai/api/mcp/AUTH_CALLBACK",
+        "https://claude.ai/api/mcp/auth_callback?x=1",
         "https://claude.ai/",
-        "https://claude.ai:8443/cb",
-        "http://claude.ai/cb",
+        "https://claude.ai:8443/api/mcp/auth_callback",
+        "http://claude.ai/api/mcp/auth_callback",
         "https://www.claude.ai/cb",
         "https://claude.com/cb",
         "https://vscode.dev/redirect",

@@ -32,7 +32,7 @@ fn borrowed(form: &[(String, String)]) -> Vec<(&str, &str)> {
 async fn a_registration_names_its_secret_and_says_that_it_does_not_expire() {
     let entrada = Entrada::start().await;
     for method in ["client_secret_basic", "client_secret_post", "none"] {
-        let body = json!({ "redirect_uris": ["https://claude.ai/cb"], "token_endpoint_auth_method": method });
+        let body = json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"], "token_endpoint_auth_method": method });
         let answer = entrada.post_json("/register", &body).await;
         assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (201, "no-store"));
         let told = answer.json();
@@ -40,7 +40,7 @@ async fn a_registration_names_its_secret_and_says_that_it_does_not_expire() {
         assert_eq!(told["client_secret"].is_string(), confidential, "{method}");
         assert_eq!(told.get("client_secret_expires_at"), confidential.then_some(&json!(0)), "{method}");
         assert_eq!(told["token_endpoint_auth_method"], method);
-        assert_eq!(told["redirect_uris"], json!(["https://claude.ai/cb"]));
+        assert_eq!(told["redirect_uris"], json!(["https://claude.ai/api/mcp/auth_callback"]));
         assert_eq!(told["response_types"], json!(["code"]));
     }
 }

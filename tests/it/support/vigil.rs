@@ -103,9 +103,9 @@ impl Vigil {
             {
                 self.add(value.to_owned(), Place::Cookie);
             }
-            if let Some((_, code)) =
-                line.strip_prefix("location: ").and_then(|url| url.split_once("code=edac_"))
-            {
+            // A redirect, or the page that opens an application.
+            let to_client = line.strip_prefix("location: ").or_else(|| line.strip_prefix("refresh: "));
+            if let Some((_, code)) = to_client.and_then(|url| url.split_once("code=edac_")) {
                 let code = code.split('&').next().unwrap_or_default();
                 self.add(format!("edac_{code}"), Place::From(endpoint));
             }
