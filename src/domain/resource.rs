@@ -34,12 +34,13 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Whether a client that sends this names it: scheme and host in any case, and an empty path as `/`, as URLs
-    /// are compared (MCP authorization, canonical server URI). Everything else is compared byte for byte.
+    /// Whether a client that sends this names it: scheme and host in any case, and no path for `/` (MCP
+    /// authorization, canonical server URI; RFC 3986 §6.2.2.1, §6.2.3). Everything else is compared byte for byte.
     #[must_use]
     pub fn is_named(&self, resource: &str) -> bool {
-        resource == self.identifier
-            || matches!((Url::parse(resource), Url::parse(&self.identifier)), (Ok(one), Ok(other)) if one == other)
+        let (origin, rest) = split_origin(&self.identifier);
+        let (named_origin, named_rest) = split_origin(resource);
+        named_rest == rest && named_origin.eq_ignore_ascii_case(origin)
     }
 
     /// All its scopes.
@@ -55,6 +56,14 @@ impl Resource {
         let known = asked.intersection(&self.all_scopes());
         if known.is_empty() { self.default_scopes.clone() } else { known }
     }
+}
+
+/// Scheme and authority of a URL, and what follows; no path is `/`.
+fn split_origin(url: &str) -> (&str, &str) {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+    let (origin, rest) = url.split_at(end);
+    (origin, if rest.is_empty() { "/" } else { rest })
 }
 
 /// All resources of this issuer.

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::support::browser::Browser;
 use crate::support::browser::hidden;
+use crate::support::browser::path_of;
 use crate::support::client::Client;
 use crate::support::client::Tokens;
 use crate::support::client::code_of;
@@ -334,6 +335,18 @@ async fn a_page_may_be_reloaded_and_left_open_beside_others() {
         let callback = browser.at_idp(&entrada, &approved.location()).await;
         assert_eq!(browser.open(&entrada, callback.as_str()).await.status, 303);
     }
+}
+
+#[tokio::test]
+async fn a_look_with_head_asks_nobody_and_spends_nothing() {
+    let (entrada, client) = start().await;
+    let mut browser = Browser::default();
+    let head = |target: &str| Request::head(target).body(Body::empty()).unwrap();
+    assert_eq!(browser.send(&entrada, head(&client.authorize(&[]))).await.status, 200);
+    assert_eq!((entrada.events.count(EventName::ConsentShown), browser.cookies.len()), (0, 0));
+    let callback = browser.to_callback(&entrada, &client.authorize(&[])).await;
+    assert_eq!(browser.send(&entrada, head(&path_of(callback.as_str()))).await.status, 200);
+    assert_eq!(browser.open(&entrada, callback.as_str()).await.status, 303);
 }
 
 #[tokio::test]

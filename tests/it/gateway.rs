@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entrada::domain::event::EventName;
 use serde_json::Value;
 use tokio::net::TcpSocket;
 use url::Url;
@@ -281,4 +282,32 @@ async fn the_hot_path_reads_the_grant_once_in_30_seconds_and_goes_on_while_the_s
     );
     stand.entrada.advance(3_600);
     assert_eq!(stand.call().await.status, 401, "at most until the token expires");
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_is_a_second_credential_and_never_travels_on() {
+    let stand = stand().await;
+    let token = &stand.tokens.access;
+    for query in
+        [format!("access_token={token}"), format!("a=b&access%5ftoken={token}"), "access_token=".to_owned()]
+    {
+        let answer = stand.call_with(token, &format!("/mcp?{query}"), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_request"), "{query}");
+    }
+    assert!(stand.upstream.arrived().is_empty());
+    assert_eq!(stand.call_with(token, "/mcp?access=token", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_served_is_refused_like_anything_else() {
+    let stand = stand().await;
+    for method in ["PUT", "PATCH", "TRACE", "PROPFIND"] {
+        let request = Request::builder().method(method).uri("/mcp").header("authorization", "Bearer x");
+        let answer = stand.entrada.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (405, "invalid_request"), "{method}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{method}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{method}");
+        assert!(answer.header("allow").contains("POST"), "{method}");
+    }
+    assert_eq!(stand.entrada.events.reasons(EventName::RequestRefused), ["method_not_allowed"; 4]);
 }

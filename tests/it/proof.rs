@@ -28,6 +28,12 @@ fn below(directory: &Path, module: &[String], found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
         let within = |name: &str| module.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
+        if let Some(fixture) = name.strip_suffix(".toml") {
+            // A macro beside the directory makes the tests of each fixture, in a module of its name.
+            let source = fs::read_to_string(directory.with_extension("rs")).unwrap();
+            found.extend(tests(&within(fixture), &source));
+            continue;
+        }
         match name.strip_suffix(".rs") {
             Some("mod" | "main" | "lib") => found.extend(tests(module, &fs::read_to_string(path).unwrap())),
             Some(file) => found.extend(tests(&within(file), &fs::read_to_string(path).unwrap())),

@@ -169,3 +169,32 @@ async fn each_server_has_metadata_of_its_own_at_the_place_its_challenge_names() 
     assert_eq!(metadata["protected_resources"], json!([MAIL, FILES]));
     assert_eq!(metadata["scopes_supported"], json!(["mail.read", "files.read", "files.write"]));
 }
+
+/// The specification has clients write it in lower case, and servers take it as it comes (MCP authorization,
+/// canonical server URI).
+#[tokio::test]
+async fn a_resource_is_named_with_scheme_and_host_in_any_case_and_nothing_else_changed() {
+    let (entrada, _upstream, client) = two().await;
+    for named in ["HTTPS://mcp.example.com/mail", "https://MCP.Example.COM/mail"] {
+        let code = code(&entrada, &client, &[("resource", named), ("scope", "")]).await;
+        let tokens = Tokens::of(&post(&entrada, client.redeem_form(&code), &[("resource", named)]).await);
+        assert_eq!(tokens.claims()["aud"], MAIL, "{named}");
+        Tokens::of(&post(&entrada, client.refresh_form(&tokens.refresh), &[("resource", named)]).await);
+    }
+    for other in [
+        "https://mcp.example.com/MAIL",
+        "https://mcp.example.com/mail/",
+        "https://mcp.example.com:443/mail",
+        "https://mcp.example.com/x/../mail",
+        "https://mcp.example.com/%6dail",
+        "https://mcp.example.com/mail?x",
+        "https://mcp.example.com/mail#x",
+        "https://u@mcp.example.com/mail",
+        " https://mcp.example.com/mail",
+        "mcp.example.com/mail",
+        "/mail",
+    ] {
+        let refused = entrada.get(&client.authorize(&[("resource", other)])).await;
+        assert!(refused.header("location").contains("error=invalid_target"), "{other}: {refused:?}");
+    }
+}
