@@ -14,8 +14,8 @@ use toml::de::DeValue;
 use super::nearest::nearest;
 use super::problems::Problems;
 use super::settings::LISTS;
-use super::settings::sections;
 use super::table::SETTINGS;
+use super::table::sections;
 
 /// The known keys of the file at `path`, or nothing where it cannot be understood at all.
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Map<String, Value>> {

@@ -10,9 +10,9 @@ use super::problems::Problems;
 use super::settings::LISTS;
 use super::settings::PREFIX;
 use super::settings::Setting;
-use super::settings::sections;
-use super::settings::variables;
 use super::table::SETTINGS;
+use super::table::sections;
+use super::table::variables;
 
 /// The settings in the environment.
 #[derive(Default)]

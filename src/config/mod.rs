@@ -39,8 +39,8 @@ pub use problems::Problems;
 pub use settings::Fallback;
 pub use settings::Kind;
 pub use settings::Setting;
-pub use settings::markdown_table;
 pub use table::SETTINGS;
+pub use table::markdown_table;
 
 /// A configuration without problems. Durations are whole seconds.
 #[derive(Debug, Clone)]

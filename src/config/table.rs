@@ -293,3 +293,46 @@ pub static SETTINGS: &[Setting] = &[
         "An IP address and a port of its own for `/metrics`; there are none unless this is set",
     ),
 ];
+
+impl Setting {
+    /// The row of `key`.
+    pub(super) fn of(key: &str) -> &'static Self {
+        SETTINGS.iter().find(|setting| setting.key == key).expect("only keys of the table are asked for")
+    }
+}
+
+/// The environment variables that are settings, each with the key that it sets.
+pub(super) fn variables() -> Vec<(String, &'static str)> {
+    let mut variables: Vec<_> = SETTINGS.iter().map(|setting| (setting.variable(), setting.root())).collect();
+    variables.dedup();
+    variables
+}
+
+/// The names of the `[section]`s.
+pub(super) fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = SETTINGS.iter().filter_map(Setting::section).collect();
+    sections.dedup();
+    sections
+}
+
+/// The table for the README, in Markdown.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| Key | Environment variable | Default | Meaning |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = match setting.default {
+            Required => "required".to_owned(),
+            Unset(words) => words.to_owned(),
+            Is(value) => format!("`{value}`"),
+        };
+        let limits = match setting.kind {
+            Kind::OneOf(words) => format!(" (`{}`)", words.join("` or `")),
+            Kind::Duration { min, max } => format!(" (`{min}` to `{max}`)"),
+            Kind::Rate => " (`N/s`, `N/m`, `N/h` or `off`)".to_owned(),
+            Kind::Count { max } => format!(" (`0` to `{max}`)"),
+            _ => String::new(),
+        };
+        let (key, variable, meaning) = (setting.key, setting.variable(), setting.meaning);
+        table += &format!("| `{key}` | `{variable}` | {default} | {meaning}{limits} |\n");
+    }
+    table
+}

@@ -1,8 +1,8 @@
 mod brand;
 mod environment;
+mod rows;
 mod secrets;
 mod sentences;
-mod table;
 
 use super::*;
 use crate::domain::colour::Colour;
@@ -131,7 +131,7 @@ fn load_file(toml: &str, env: Vec<(OsString, OsString)>) -> Result<Config, Vec<S
 /// The environment with what is required and not in `toml` or `env` already.
 fn completed<'a>(toml: &str, env: Env<'a>) -> Vec<(&'a str, &'a str)> {
     let in_file = |variable: &str| {
-        let (_, key) = settings::variables().into_iter().find(|(name, _)| name == variable).unwrap();
+        let (_, key) = table::variables().into_iter().find(|(name, _)| name == variable).unwrap();
         let table = DeTable::parse(toml).map(|table| DeValue::Table(table.into_inner()));
         let Ok(table) = table else { return false };
         key.split('.').try_fold(&table, |table, key| Some(table.get(key)?.get_ref())).is_some()

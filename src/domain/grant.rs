@@ -47,6 +47,12 @@ pub const CODE_RETRY: Duration = Duration::from_secs(10);
 pub struct GrantId(pub [u8; 16]);
 
 impl GrantId {
+    /// The one grant that can come of this login and this person.
+    #[must_use]
+    pub fn of(login: LoginId, user: UserKey) -> Self {
+        Self(login.hash("grant", &user.0))
+    }
+
     /// Reads a `sid`.
     #[must_use]
     pub fn parse(sid: &str) -> Option<Self> {
@@ -153,7 +159,7 @@ impl Grant {
     #[must_use]
     pub fn pending(login: LoginId, lifetimes: &Lifetimes, body: GrantBody) -> Self {
         let user = body.person.subject.user_key();
-        let id = login.grant_id(user);
+        let id = GrantId::of(login, user);
         // Longer than the code lives: as long as its login could still come back a second time.
         let expires_at = body.created_at.plus(lifetimes.login.max(lifetimes.code));
         Self { id, user, phase: Phase::Pending, expires_at, body }

@@ -8,8 +8,6 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::domain::client::ClientId;
-use crate::domain::grant::GrantId;
-use crate::domain::person::UserKey;
 use crate::domain::time::Timestamp;
 use crate::domain::trust::VerifiedRedirect;
 use crate::protocol::pkce::CodeChallenge;
@@ -24,18 +22,13 @@ pub const MAX_STATE_LENGTH: usize = 1_024;
 pub struct LoginId(pub [u8; 16]);
 
 impl LoginId {
-    /// The one grant that can come of this login and this person.
-    #[must_use]
-    pub fn grant_id(self, user: UserKey) -> GrantId {
-        GrantId(self.hash("grant", &user.0))
-    }
-
     /// How the browser names this login once it has ended.
     fn mark(self) -> String {
         URL_SAFE_NO_PAD.encode(self.hash("ended", b""))
     }
 
-    fn hash(self, what: &str, more: &[u8]) -> [u8; 16] {
+    /// A name for something of this login, which tells nothing of its id.
+    pub(in crate::domain) fn hash(self, what: &str, more: &[u8]) -> [u8; 16] {
         let hash = Sha256::new().chain_update("entrada/1/").chain_update(what).chain_update(self.0);
         let digest: [u8; 32] = hash.chain_update(more).finalize().into();
         let mut half = [0; 16];

@@ -5,11 +5,11 @@ use url::Url;
 
 use crate::ports::idp::UpstreamError;
 
+use super::client_authentication::ClientAuthentication;
 use super::failure::away;
-use super::failure::of_document;
 use super::http_client::HttpClient;
 use super::realm::Realm;
-use super::token_endpoint::ClientAuthentication;
+use super::refusal::of_document;
 
 /// What we use of the provider's metadata, checked.
 pub(super) struct Discovered {

@@ -9,6 +9,7 @@
 
 mod aadsts;
 mod claims;
+mod client_authentication;
 mod discovery;
 mod entra;
 mod failure;
@@ -16,6 +17,7 @@ mod http_client;
 mod kept;
 mod provider;
 mod realm;
+mod refusal;
 #[cfg(test)]
 #[cfg(feature = "demo")]
 mod tests;

@@ -9,35 +9,13 @@ use url::form_urlencoded;
 
 use crate::ports::idp::UpstreamError;
 
+use super::client_authentication::ClientAuthentication;
 use super::discovery::Discovered;
 use super::failure::away;
-use super::failure::of_token_request;
 use super::failure::refused;
 use super::http_client::HttpClient;
 use super::realm::Realm;
-
-/// How our client secret travels (RFC 6749 §2.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ClientAuthentication {
-    Basic,
-    Post,
-}
-
-impl ClientAuthentication {
-    /// From `token_endpoint_auth_methods_supported`, which when absent means Basic (OpenID Connect
-    /// Discovery 1.0 §3).
-    pub(super) fn choose(methods: Option<&[String]>) -> Option<Self> {
-        let Some(methods) = methods else {
-            return Some(Self::Basic);
-        };
-        let offered = |name: &str| methods.iter().any(|method| method == name);
-        if offered("client_secret_basic") {
-            Some(Self::Basic)
-        } else {
-            offered("client_secret_post").then_some(Self::Post)
-        }
-    }
-}
+use super::refusal::of_token_request;
 
 /// Who we are at the token endpoint, and what we ask for there.
 pub(super) struct Registration {
@@ -124,18 +102,6 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn basic_is_chosen_unless_only_post_is_offered() {
-        let choose = |methods: &[&str]| {
-            ClientAuthentication::choose(Some(&methods.iter().map(ToString::to_string).collect::<Vec<_>>()))
-        };
-        assert_eq!(ClientAuthentication::choose(None), Some(ClientAuthentication::Basic));
-        let both = ["client_secret_post", "client_secret_basic"];
-        assert_eq!(choose(&both), Some(ClientAuthentication::Basic));
-        assert_eq!(choose(&["private_key_jwt", "client_secret_post"]), Some(ClientAuthentication::Post));
-        assert_eq!(choose(&["private_key_jwt"]), None);
-    }
 
     #[test]
     fn a_basic_header_survives_every_character() {

@@ -107,7 +107,7 @@ fn text_stays_text() {
 
 #[test]
 fn an_empty_variable_counts_as_unset() {
-    let env: Vec<_> = settings::variables().into_iter().map(|(name, _)| name).collect();
+    let env: Vec<_> = table::variables().into_iter().map(|(name, _)| name).collect();
     let empty: Vec<_> = env.iter().map(|name| (name.as_str(), "")).collect();
     let config = load_file(FULL, pairs(&empty)).unwrap();
     assert_eq!(config.trust.hosts, ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"]);
@@ -158,7 +158,7 @@ fn a_value_that_is_not_utf8_is_told_once() {
     use std::os::unix::ffi::OsStringExt;
 
     let broken = || OsString::from_vec(b"canary\xff".to_vec());
-    for (variable, _) in settings::variables() {
+    for (variable, _) in table::variables() {
         let mut env = pairs(REQUIRED);
         env.retain(|(name, _)| *name != *variable);
         env.push((variable.clone().into(), broken()));
