@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -45,6 +46,8 @@ type Bucket = RateLimiter<NotKeyed, InMemoryState, Elapsed, NoOpMiddleware<Durat
 
 struct Address {
     requests: Bucket,
+    /// What a false credential takes from: clients whose tokens expire have to get through to /token.
+    refused: Bucket,
     /// Once in a period the audit trail has a refusal; a flood does not flood it.
     told: Bucket,
 }
@@ -79,31 +82,35 @@ impl Limiter {
 }
 
 impl Parts {
-    fn check(&self, request: &Request) -> Result<(), Exceeded> {
-        let proxies = self.auth.policy().limits.proxies;
-        let key = asking(request.headers(), request.extensions(), proxies);
-        let address = self.addresses.get_with(key, || Arc::new(self.address()));
+    fn asking(&self, request: &Request) -> IpAddr {
+        asking(request.headers(), request.extensions(), self.auth.policy().limits.proxies)
+    }
+
+    fn check(&self, key: IpAddr) -> Result<(), Exceeded> {
+        let address = self.address(key);
         address.requests.check().map_err(|not_until| Exceeded {
             wait: not_until.wait_time_from(self.auth.elapsed()),
             first: address.told.check().is_ok(),
         })
     }
 
-    fn address(&self) -> Address {
+    fn address(&self, key: IpAddr) -> Arc<Address> {
+        self.addresses.get_with(key, || Arc::new(self.new_address()))
+    }
+
+    fn new_address(&self) -> Address {
         let Rate { count, period } = self.rate;
         let each = |period| Quota::with_period(period).expect("no rate is so high that it has no period");
         let bucket = |quota| RateLimiter::direct_with_clock(quota, Elapsed(self.auth.clone()));
-        Address {
-            requests: bucket(each(period / count.get()).allow_burst(count)),
-            told: bucket(each(period)),
-        }
+        let rate = || bucket(each(period / count.get()).allow_burst(count));
+        Address { requests: rate(), refused: rate(), told: bucket(each(period)) }
     }
 }
 
 /// Around what anybody may ask.
 pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
     let Some(parts) = limiter.0 else { return next.run(request).await };
-    match parts.check(&request) {
+    match parts.check(parts.asking(&request)) {
         Ok(()) => next.run(request).await,
         Err(Exceeded { wait, first }) => {
             let mut response = parts.pages.address_limited(request.uri().path(), wait);
@@ -116,10 +123,17 @@ pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: N
 }
 
 /// Around what is asked with a credential: the calls of a hosted client, which serves many people from one
-/// address, are not counted.
+/// address, are not counted. A false credential is answered as such however often it comes, and beyond the limit
+/// leaves no line in the log.
 pub async fn strangers(limiter: State<Limiter>, request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::AUTHORIZATION) {
-        return next.run(request).await;
+    if !request.headers().contains_key(header::AUTHORIZATION) {
+        return everybody(limiter, request, next).await;
     }
-    everybody(limiter, request, next).await
+    let State(Limiter(Some(parts))) = limiter else { return next.run(request).await };
+    let key = parts.asking(&request);
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED && parts.address(key).refused.check().is_err() {
+        response.extensions_mut().insert(Repeated);
+    }
+    response
 }

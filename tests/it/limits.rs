@@ -260,3 +260,18 @@ async fn a_flood_leaves_one_line_of_an_address_in_a_period() {
     status(&entrada, HERE).await;
     assert_eq!(refused().len(), 3, "it goes on");
 }
+
+#[tokio::test]
+async fn a_flood_of_false_tokens_is_answered_and_leaves_no_more_lines_than_the_limit() {
+    let upstream = Upstream::start().await;
+    let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
+    let rate = Rate { count: NonZeroU32::new(5).unwrap(), period: Duration::from_mins(1) };
+    let limits = Limits { per_address: Some(rate), proxies: 0 };
+    let entrada = Entrada::with(Setup { limits, resources, ..Setup::default() }).await;
+    for _ in 0..50 {
+        let request = Request::post("/mcp").header("authorization", "Bearer false");
+        let answer = entrada.send(from(HERE, request.body(Body::empty()).unwrap())).await;
+        assert_eq!(answer.status, 401, "a client that is told 429 would not sign in again");
+    }
+    assert_eq!(entrada.events.reasons(EventName::RequestRefused), ["token_not_ours"; 5]);
+}
