@@ -12,11 +12,13 @@ use axum::http::HeaderName;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address that asks, through so many proxies: what the first of them saw, or the peer of the connection
-/// where there is none or the header does not tell. Requests without a connection have one address together.
-pub fn asking(headers: &HeaderMap, extensions: &Extensions, proxies: usize) -> IpAddr {
+/// where there is none or the header does not tell, which is the second value. Requests without a connection have
+/// one address together.
+pub fn asking(headers: &HeaderMap, extensions: &Extensions, proxies: usize) -> (IpAddr, bool) {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let address = seen_by_the_first(headers, proxies).or(peer);
-    counted(address.unwrap_or(Ipv6Addr::UNSPECIFIED.into()))
+    let seen = seen_by_the_first(headers, proxies);
+    let told = proxies == 0 || seen.is_some();
+    (counted(seen.or(peer).unwrap_or(Ipv6Addr::UNSPECIFIED.into())), told)
 }
 
 /// Each proxy appends to the header: ours wrote the last so many, and what stands before is anybody's word.
@@ -50,7 +52,7 @@ mod tests {
         let mut extensions = Extensions::new();
         let peer: SocketAddr = "203.0.113.9:4711".parse().unwrap();
         extensions.insert(ConnectInfo(peer));
-        asking(&headers, &extensions, proxies).to_string()
+        asking(&headers, &extensions, proxies).0.to_string()
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -40,6 +42,8 @@ struct Parts {
     pages: Pages,
     rate: Rate,
     addresses: Cache<IpAddr, Arc<Address>>,
+    /// It has been said that the header does not tell what it should.
+    warned: AtomicBool,
 }
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Elapsed, NoOpMiddleware<Duration>>;
@@ -76,14 +80,23 @@ impl Limiter {
     pub fn new(auth: &AuthServer, pages: &Pages) -> Self {
         Self(auth.policy().limits.per_address.map(|rate| {
             let addresses = Cache::builder().max_capacity(REMEMBERED).time_to_idle(rate.period).build();
-            Arc::new(Parts { auth: auth.clone(), pages: pages.clone(), rate, addresses })
+            let warned = AtomicBool::new(false);
+            Arc::new(Parts { auth: auth.clone(), pages: pages.clone(), rate, addresses, warned })
         }))
     }
 }
 
 impl Parts {
     fn asking(&self, request: &Request) -> IpAddr {
-        asking(request.headers(), request.extensions(), self.auth.policy().limits.proxies)
+        let proxies = self.auth.policy().limits.proxies;
+        let (address, told) = asking(request.headers(), request.extensions(), proxies);
+        if !told && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                proxies,
+                "X-Forwarded-For has fewer addresses than limits.proxies, or none that can be read: such requests count as their connection's. Write how many proxies there are."
+            );
+        }
+        address
     }
 
     fn check(&self, key: IpAddr) -> Result<(), Exceeded> {

@@ -20,6 +20,7 @@ use tracing::info_span;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::flows::AuthServer;
+use crate::flows::refusal::RefusedClient;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
 use crate::http::RequestId;
@@ -42,7 +43,11 @@ pub async fn observe(State(auth): State<AuthServer>, mut request: Request, next:
         metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason)
             .increment(1);
         if response.extensions_mut().remove::<Repeated>().is_none() {
+            let RefusedClient { client, redirect_host } =
+                response.extensions_mut().remove().unwrap_or_default();
             let event = Event {
+                client,
+                redirect_host,
                 endpoint: Some(route.clone()),
                 status: Some(status),
                 reason: Some(reason),

@@ -25,6 +25,7 @@ use crate::app::start::start;
 use crate::app::start::upstream_client;
 use crate::app::stop;
 use crate::config::Config;
+use crate::domain::limits::Limits;
 use crate::ports::store::Store;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -58,6 +59,7 @@ pub async fn serve_until(
         None => None,
     };
     let admin = admin::bind(&config.data_dir)?;
+    tell_what_holds(config);
     warn_of_what_is_not_meant(config);
 
     let (word, stopped) = watch::channel(false);
@@ -144,6 +146,25 @@ fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
 
 fn metrics_router(handle: PrometheusHandle) -> Router {
     Router::new().route("/metrics", get(move || async move { handle.render() }))
+}
+
+/// What an operator asks first when clients do not get in.
+fn tell_what_holds(config: &Config) {
+    let Limits { per_address, proxies } = &config.limits;
+    let per_address = per_address.map_or_else(
+        || "off".to_owned(),
+        |rate| format!("{} in {}", rate.count, humantime::format_duration(rate.period)),
+    );
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        limits.per_address = per_address,
+        limits.proxies = proxies,
+        dcr.enabled = config.registration.enabled,
+        trust.hosts = config.trust.hosts.len(),
+        clients = config.clients.len(),
+        resources = config.resources.len(),
+        "starting"
+    );
 }
 
 fn warn_of_what_is_not_meant(config: &Config) {

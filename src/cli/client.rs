@@ -1,5 +1,7 @@
 //! `entrada client list`, `block`, `unblock` and `new`.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
@@ -23,6 +25,7 @@ use crate::flows::block::NotChanged;
 use crate::flows::block::Target;
 use crate::ports::clock::Entropy;
 use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::redirect_uri::VENDOR_SCHEMES;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -32,7 +35,8 @@ pub enum Command {
         server: Server,
     },
     /// Keep clients out: of sign-ins and refreshes here at once and on other replicas within 10 seconds, of
-    /// MCP servers there within 40. Their grants stay: `grant revoke` ends them.
+    /// MCP servers there within 40. Their grants stay: `grant revoke` ends them. One that registers itself can come
+    /// back under another name, or, if it has a secret, another id: its host keeps it out for good.
     Block {
         #[command(flatten)]
         server: Server,
@@ -58,10 +62,11 @@ pub struct Whom {
     /// One client: its client_id, or the short form of it that `client list`, `grant list` and logs show.
     #[arg(allow_hyphen_values = true)]
     client: Option<String>,
-    /// Every client, at this host: that its codes go to. `cursor:` is a private-use scheme.
+    /// Every client whose codes go to this host. An application is named by its scheme, as in `cursor:`; programs on
+    /// people's machines by localhost, 127.0.0.1 and [::1], each by itself.
     #[arg(long, value_name = "HOST", value_parser = redirect_host)]
     redirect_host: Option<String>,
-    /// Every client whose metadata document lies at this host.
+    /// Every client whose metadata document lies at this host. None is served yet.
     #[arg(long, value_name = "HOST", value_parser = host)]
     document_host: Option<String>,
 }
@@ -70,13 +75,13 @@ pub struct Whom {
 #[derive(Debug, Args)]
 pub struct NewClient {
     /// What the consent page calls it.
-    #[arg(long)]
+    #[arg(long, value_parser = text)]
     name: String,
     /// Where its codes may go; once or more.
     #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = redirect_uri)]
     redirect_uris: Vec<String>,
     /// A scope that it may have; once or more. Without any, all that a resource has.
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     scopes: Vec<String>,
     /// Without a secret: for a program on people's own machines, which cannot keep one.
     #[arg(long)]
@@ -84,8 +89,9 @@ pub struct NewClient {
 }
 
 fn host(text: &str) -> Result<String, String> {
-    let host = Host::parse(text).map(|host| host.to_string());
-    host.map_err(|_| {
+    let host = Host::parse(text).map(|host| host.to_string()).map_err(drop);
+    let host = host.and_then(|host| if host.contains('*') { Err(()) } else { Ok(host) });
+    host.map_err(|()| {
         "this is not a host: write it as in app.example.com, without scheme, port and path".to_owned()
     })
 }
@@ -93,13 +99,31 @@ fn host(text: &str) -> Result<String, String> {
 fn redirect_host(text: &str) -> Result<String, String> {
     match text.strip_suffix(':') {
         Some(scheme) if !scheme.is_empty() && !scheme.contains([':', '/']) => Ok(text.to_ascii_lowercase()),
+        _ if VENDOR_SCHEMES.iter().any(|(scheme, _)| *scheme == text) => {
+            Err(format!("that is a scheme: write {text}:"))
+        }
         _ => host(text),
+    }
+}
+
+fn text(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() || text.trim() != text || text.chars().any(char::is_control) {
+        true => Err("it needs a word, and neither white space around it nor control characters".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    match !text.is_empty() && text.bytes().all(allowed) {
+        true => Ok(text.to_owned()),
+        false => Err("a scope is printable ASCII without spaces, double quotes and backslashes".to_owned()),
     }
 }
 
 fn redirect_uri(text: &str) -> Result<String, String> {
     RedirectUri::parse(text).map(|uri| uri.to_string()).ok_or_else(|| {
-        "it has to be https, http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it, \
+        "it has to be https, http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or `cursor:`, \
          in its normal form"
             .to_owned()
     })
@@ -114,8 +138,12 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Block { server, whom } => {
-            match admin::ask(&server.data_dir()?, &admin::Command::Block(whom.target())).await? {
-                Reply::Changed(what) => say(&format!("Blocked: {}.", words(&what))),
+            let data_dir = server.data_dir()?;
+            match admin::ask(&data_dir, &admin::Command::Block(whom.target())).await? {
+                Reply::Changed(what) => {
+                    say(&format!("Blocked: {}.", words(&what)))?;
+                    say_if_unused(&data_dir, &what).await
+                }
                 Reply::Unchanged(NotChanged::Already) => say("That is blocked already."),
                 reply => Err(not_changed(&reply)),
             }
@@ -127,6 +155,18 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             }
         }
         Command::New(new) => new.print(),
+    }
+}
+
+/// A short form may be mistyped, and nobody can tell but by who has signed in.
+async fn say_if_unused(data_dir: &Path, what: &Blocked) -> Result<(), Failure> {
+    let Blocked::Client(blocked) = what else { return Ok(()) };
+    let Reply::Clients(known) = admin::ask(data_dir, &admin::Command::ListClients).await? else {
+        return Err(admin::another_version());
+    };
+    match known.clients.iter().any(|client| client.client == *blocked) {
+        true => Ok(()),
+        false => say("Nobody has signed in with it yet. If that is a surprise, see `entrada client list`."),
     }
 }
 
@@ -165,7 +205,8 @@ impl Whom {
 impl NewClient {
     /// The block goes where it can be appended to a file, the secret where only the one who asked reads it.
     fn print(self) -> Result<(), Failure> {
-        let id = random::<12>();
+        // Longer than the short form of an id, so that it cannot be taken for one.
+        let id = random::<16>();
         let secret = (!self.public).then(random::<32>);
         say(&self.block(&id, secret.as_deref()))?;
         if let Some(secret) = secret {
@@ -176,7 +217,9 @@ impl NewClient {
 
     fn block(self, id: &str, secret: Option<&str>) -> String {
         let list = |items: Vec<String>| toml::Value::from(items).to_string();
+        // It is appended to files, whose last line may not end.
         let mut lines = vec![
+            String::new(),
             "[[client]]".to_owned(),
             format!("id = {}", toml::Value::from(id)),
             format!("name = {}", toml::Value::from(self.name)),
@@ -202,14 +245,17 @@ fn random<const N: usize>() -> String {
 
 fn print(clients: &Clients) -> Result<(), Failure> {
     say(&format!(
-        "{:<16}  {:<10}  {:<20}  {:<20}  {:<32}  NAME",
-        "CLIENT", "KIND", "FIRST USED", "LAST USED", "CODES GO TO"
+        "{:<16}  {:<10}  {:<7}  {:<20}  {:<20}  {:<32}  NAME",
+        "CLIENT", "KIND", "BLOCKED", "FIRST USED", "LAST USED", "CODES WENT TO"
     ))?;
     for client in &clients.clients {
         say(&line(client))?;
     }
     if clients.unreadable > 0 {
         say(&format!("{} more cannot be read with this server's keys.", clients.unreadable))?;
+    }
+    if !clients.blocks.is_empty() {
+        say("")?;
     }
     for block in &clients.blocks {
         say(&format!("Blocked since {}: {}.", utc(block.since.0), words(&block.what)))?;
@@ -218,14 +264,14 @@ fn print(clients: &Clients) -> Result<(), Failure> {
 }
 
 fn line(client: &ClientSummary) -> String {
-    let kind = match (client.blocked, client.configured) {
-        (true, _) => "blocked",
-        (false, true) => "configured",
-        (false, false) => "registered",
+    let (kind, id) = match &client.configured_id {
+        Some(id) => ("configured", format!(" ({id})")),
+        None => ("registered", String::new()),
     };
+    let blocked = if client.blocked { "yes" } else { "no" };
     let when = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), utc);
     format!(
-        "{:<16}  {kind:<10}  {:<20}  {:<20}  {:<32}  {}",
+        "{:<16}  {kind:<10}  {blocked:<7}  {:<20}  {:<20}  {:<32}  {}{id}",
         client.client,
         when(client.first_used_at),
         when(client.last_used_at),

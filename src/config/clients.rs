@@ -82,7 +82,7 @@ fn id(text: &str) -> Result<String, String> {
 fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
     RedirectUri::parse(text).ok_or_else(|| {
         "This is not a redirect URI that could be served. Write it in its normal form: https, http on localhost, \
-         127.0.0.1 or [::1], or a private-use scheme with a dot in it; without fragment, user name, dot segments \
+         127.0.0.1 or [::1], or a private-use scheme with a dot in it or `cursor:`; without fragment, user name, dot segments \
          and encoded separators."
             .to_owned()
     })

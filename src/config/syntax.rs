@@ -152,8 +152,15 @@ pub(super) fn host(text: &str) -> Read<String> {
 
 /// A host, or what lies below a path of one.
 pub(super) fn host_or_part(text: &str) -> Read<String> {
-    let Some((name, below)) = text.split_once('/') else { return host(text) };
-    host(name)?;
+    let (name, below) = text.split_once('/').map_or((text, None), |(name, below)| (name, Some(below)));
+    if host(name).is_err() {
+        return Err(
+            "This is not a host. Write it in lower case ASCII, without scheme, port and wildcard, as in \
+                    \"app.example.com\", or \"app.example.com/tenant/\" for what lies below a path of it."
+                .to_owned(),
+        );
+    }
+    let Some(below) = below else { return Ok(text.to_owned()) };
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
     let segments = below.strip_suffix('/').unwrap_or_default();
     let bad = |segment: &str| segment.is_empty() || segment == "." || segment == "..";

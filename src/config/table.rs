@@ -163,15 +163,16 @@ pub static SETTINGS: &[Setting] = &[
         "limits.per_address",
         Kind::Rate,
         Is("1200/m"),
-        "How many requests without a credential one address may send in a second, minute or hour, \
-         all at once if need be; hosted clients share addresses; an IPv6 address counts with its /64",
+        "How many requests one address may send in a second, minute or hour, all at once if need be: hosted \
+         clients share addresses; an IPv6 address counts with its /64; requests to the gateway with an \
+         `Authorization` header, preflights and health are not counted",
     ),
     setting(
         "limits.proxies",
         Kind::Count { max: 10 },
         Is("0"),
-        "How many proxies stand in front and append to `X-Forwarded-For`; the address is then the one that \
-         the first of them saw, and with 0 that of the connection",
+        "How many proxies stand in front and write `X-Forwarded-For`; the address is then the one that the first \
+         of them saw, and with 0 that of the connection; with more than there are, clients choose their address",
     ),
     setting(
         "resource[].path",

@@ -3,6 +3,7 @@
 /// Everything that is recorded. The table in `docs/events.md` is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventName {
+    ClientRegistered,
     ConsentShown,
     ConsentApproved,
     ConsentDenied,
@@ -21,7 +22,8 @@ pub enum EventName {
 
 impl EventName {
     /// Every name, in the order of the table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::ClientRegistered,
         Self::ConsentShown,
         Self::ConsentApproved,
         Self::ConsentDenied,
@@ -58,6 +60,11 @@ impl EventName {
 
     fn row(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
+            Self::ClientRegistered => (
+                "client.registered",
+                "A client registered itself, which stores nothing; the host is that of its first redirect URI.",
+                &["client", "redirect_host"],
+            ),
             Self::ConsentShown => (
                 "consent.shown",
                 "A verified authorization request was answered with the consent page.",
@@ -108,8 +115,8 @@ impl EventName {
             ),
             Self::RequestRefused => (
                 "request.refused",
-                "A request was refused; the reason is ours, the client saw a code.",
-                &["endpoint", "status", "reason"],
+                "A request was refused; the reason is ours, the client saw a code. The client is the one that was named, known or not.",
+                &["endpoint", "status", "reason", "client", "redirect_host"],
             ),
             Self::UpstreamRefused => (
                 "upstream.refused",

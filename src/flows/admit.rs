@@ -17,6 +17,8 @@ use crate::protocol::redirect_uri::RedirectUri;
 pub enum NotAdmitted {
     /// Neither configured nor an id that we made, or not with a key that we still have.
     Unknown,
+    /// Not configured, and nobody else is known here: clients do not register themselves.
+    NotConfigured,
     /// The operator keeps it out.
     Blocked,
     /// Whether it is blocked cannot be told.
@@ -30,12 +32,17 @@ impl Refusal for NotAdmitted {
             Self::Unknown => row_of_registration(
                 "client_unknown",
                 ErrorCode::InvalidClient,
-                "This server does not know the application's client_id. Remove the registration that the application has stored for this server, then connect again.",
+                "This server does not know the application, or no longer. Remove what the application has stored for this server, then connect again.",
+            ),
+            Self::NotConfigured => row(
+                "client_not_configured",
+                ErrorCode::InvalidClient,
+                "This server does not know the application, and applications do not register themselves here. Whoever runs the server can add it to the configuration.",
             ),
             Self::Blocked => row_of_registration(
                 "client_blocked",
                 ErrorCode::InvalidClient,
-                "Whoever runs this server has blocked the application: ask there why. If the block was for an older registration, remove the one that the application has stored for this server, then connect again.",
+                "Whoever runs this server has blocked the application: ask there. When it has been let in again, or was replaced by a newer one, and still does not get through, remove what it has stored for this server, then connect again.",
             ),
             Self::StoreAway => row(
                 "store_away",
@@ -49,7 +56,7 @@ impl Refusal for NotAdmitted {
 impl AuthServer {
     /// The client of an id. Costs one MAC, and every few seconds a read.
     pub(in crate::flows) async fn client(&self, id: &str) -> Result<Client, NotAdmitted> {
-        let client = self.known_client(id).ok_or(NotAdmitted::Unknown)?;
+        let client = self.known_client(id).ok_or_else(|| self.unknown())?;
         match self.blocks().await?.forbid(&client.id, &[]) {
             true => Err(NotAdmitted::Blocked),
             false => Ok(client),
@@ -58,9 +65,13 @@ impl AuthServer {
 
     /// The client of a login in flight, if both are still welcome.
     pub(in crate::flows) async fn client_of(&self, login: &Login) -> Result<Client, NotAdmitted> {
-        let client = self.known_client(login.client_id.as_str()).ok_or(NotAdmitted::Unknown)?;
+        let client = self.known_client(login.client_id.as_str()).ok_or_else(|| self.unknown())?;
         self.admit(&client.id, login.redirect_uri.uri()).await?;
         Ok(client)
+    }
+
+    fn unknown(&self) -> NotAdmitted {
+        if self.policy().registration.enabled { NotAdmitted::Unknown } else { NotAdmitted::NotConfigured }
     }
 
     /// Checks that neither the client is blocked nor the host that its code goes to.

@@ -91,7 +91,7 @@ impl Refusal for Reason {
             Self::RedirectHostNotTrusted => row(
                 "redirect_host_not_trusted",
                 InvalidRequest,
-                "This server does not send sign-ins to the application's host. Whoever runs the server can add the host to the setting trust.hosts, or set trust.open to allow any.",
+                "This server does not send sign-ins to the application's host. Send this page to whoever runs the server, who can add the host to the setting trust.hosts, or set trust.open to allow any.",
             ),
             Self::Duplicated => {
                 row("parameter_duplicated", InvalidRequest, "A parameter is given more than once.")

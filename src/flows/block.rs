@@ -26,10 +26,10 @@ pub struct ClientSummary {
     /// Short hash of the client id, as logs and grants name it.
     pub client: String,
     pub client_name: String,
+    /// The id as it is written, for a client of the configuration.
+    pub configured_id: Option<String>,
     /// Where codes went last, or may go.
     pub redirect_hosts: Vec<String>,
-    /// Whether it stands in the configuration; if not, it registered itself.
-    pub configured: bool,
     /// Seconds since 1970; absent when nobody has signed in with it.
     pub first_used_at: Option<i64>,
     pub last_used_at: Option<i64>,
@@ -109,8 +109,21 @@ impl AuthServer {
 
     /// Lets clients in again.
     pub async fn unblock(&self, target: Target) -> Result<Blocked, NotChanged> {
+        // What was blocked by its short form, before it was known by an id of the same form.
+        let literally = match &target {
+            Target::Client(text) => Some(Blocked::Client(text.clone())),
+            Target::RedirectHost(_) | Target::DocumentHost(_) => None,
+        };
         let what = self.meant(target).ok_or(NotChanged::NoSuchClient)?;
-        self.change_blocks(|blocks| blocks.without(&what).map_err(NotChanged::from)).await?;
+        self.change_blocks(|blocks| {
+            let without = blocks.clone().without(&what);
+            let without = without.or_else(|why| match &literally {
+                Some(literally) => blocks.without(literally),
+                None => Err(why),
+            });
+            without.map_err(NotChanged::from)
+        })
+        .await?;
         self.record_clients("client.unblock", Some(&what), None);
         Ok(what)
     }
@@ -135,7 +148,7 @@ impl AuthServer {
         ClientSummary {
             client: id.digest(),
             client_name: record.client_name,
-            configured: self.policy().clients.iter().any(|client| client.id == id),
+            configured_id: self.policy().clients.iter().any(|client| client.id == id).then(|| id.to_string()),
             first_used_at: Some(record.first_used_at.0),
             last_used_at: Some(record.last_used_at.0),
             blocked: blocks.forbid(&id, &hosts),
@@ -161,7 +174,7 @@ fn of_client(client: &Client, blocks: &Blocks) -> ClientSummary {
     ClientSummary {
         client: client.id.digest(),
         client_name: client.name.clone(),
-        configured: true,
+        configured_id: Some(client.id.to_string()),
         first_used_at: None,
         last_used_at: None,
         blocked: blocks.forbid(&client.id, &hosts),

@@ -44,10 +44,19 @@ pub(in crate::flows) struct Loaded {
     pub version: Version,
 }
 
+/// What a grant is good for at the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flows) enum Standing {
+    Alive,
+    Ended,
+    /// It lives, and the operator keeps its client out.
+    Blocked,
+}
+
 /// What is known of a grant's state.
 #[derive(Clone, Copy)]
 struct Known {
-    alive: bool,
+    standing: Standing,
     /// From then on the store is asked again.
     until: Timestamp,
 }
@@ -85,7 +94,7 @@ impl GrantStates {
             // A full cache may refuse or forget an entry: then the store is asked, not an old answer.
             self.known.invalidate(&key).await;
         } else {
-            self.known.insert(key, Known { alive: true, until: now.plus(REVOCATION) }).await;
+            self.known.insert(key, Known { standing: Standing::Alive, until: now.plus(REVOCATION) }).await;
         }
     }
 }
@@ -156,17 +165,21 @@ impl AuthServer {
         Err(GrantError::Away)
     }
 
-    /// Whether a grant is alive, as far as is known: at once if this replica ended it, within
+    /// What a grant is good for, as far as is known: at once if this replica ended it, within
     /// [`REVOCATION`] if another did. While the store is away the last known state holds.
-    pub(in crate::flows) async fn is_alive(&self, user: UserKey, id: GrantId) -> Result<bool, GrantError> {
+    pub(in crate::flows) async fn standing(
+        &self,
+        user: UserKey,
+        id: GrantId,
+    ) -> Result<Standing, GrantError> {
         let GrantStates { known, ended } = &self.0.grant_states;
         let key = (user, id);
         let now = self.now();
         if ended.contains_key(&key) {
-            return Ok(false);
+            return Ok(Standing::Ended);
         }
         if let Some(known) = known.get(&key).await.filter(|known| known.holds(now)) {
-            return Ok(known.alive);
+            return Ok(known.standing);
         }
         // One request of a grant asks, the others wait for what it learns.
         let computed = known.entry(key).and_try_compute_with(|entry| async move {
@@ -177,18 +190,22 @@ impl AuthServer {
             match (self.load_grant(user, id).await, held) {
                 (Ok(loaded), _) => {
                     let blocks = self.blocks().await?;
-                    let alive = loaded.is_some_and(|Loaded { grant: Grant { phase, body, .. }, .. }| {
-                        matches!(phase, Phase::Active(_))
-                            && !blocks.forbid(&body.client_id, &[body.redirect_uri.host()])
-                    });
-                    Ok(Op::Put(Known { alive, until: now.plus(REVOCATION) }))
+                    let standing = match loaded.map(|loaded| loaded.grant) {
+                        Some(Grant { phase: Phase::Active(_), body, .. }) => {
+                            let blocked = blocks.forbid(&body.client_id, &[body.redirect_uri.host()]);
+                            if blocked { Standing::Blocked } else { Standing::Alive }
+                        }
+                        _ => Standing::Ended,
+                    };
+                    Ok(Op::Put(Known { standing, until: now.plus(REVOCATION) }))
                 }
                 (Err(_), Some(known)) => Ok(Op::Put(Known { until: now.plus(STORE_RETRY), ..known })),
                 (Err(error), None) => Err(error),
             }
         });
-        let entry = computed.await?.into_entry();
-        Ok(entry.is_some_and(|entry| entry.into_value().alive) && !ended.contains_key(&key))
+        let standing =
+            computed.await?.into_entry().map_or(Standing::Ended, |entry| entry.into_value().standing);
+        Ok(if ended.contains_key(&key) { Standing::Ended } else { standing })
     }
 
     /// Has the store asked again about every grant that is thought to live.

@@ -3,11 +3,14 @@
 use serde_json::Value;
 
 use crate::domain::client::Client;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
 use crate::flows::AuthServer;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
 use crate::protocol::error::ErrorCode;
+use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::registration::ClientMetadata;
 use crate::protocol::registration::NotRegistrable;
 use crate::protocol::registration::RegistrationResponse;
@@ -41,7 +44,7 @@ impl Refusal for Reason {
             Self::NoRedirectUri => row(
                 "no_redirect_uri",
                 InvalidRedirectUri,
-                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it, in its plain form, without fragment, user information or encoded separators, at most 512 characters long. At the host of a known vendor it must be the path of that vendor.",
+                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or cursor, in its plain form, without fragment, user information or encoded separators, at most 512 characters long. At the host of a known vendor it must be the path of that vendor.",
             ),
             Self::TooManyRedirectUris => {
                 row("too_many_redirect_uris", InvalidRedirectUri, "redirect_uris holds more than 32 URIs.")
@@ -84,6 +87,9 @@ impl AuthServer {
         let client =
             Client::register(self.keys(), &metadata, method, self.random()).map_err(|_| Reason::TooLong)?;
         let secret = client.secret(self.keys());
+        let redirect_host = client.redirect_uris.first().map(RedirectUri::host);
+        let event = Event { client: Some(client.id.digest()), redirect_host, ..Event::default() };
+        self.record(EventName::ClientRegistered, event);
         Ok(RegistrationResponse::new(client.id.to_string(), secret, method, metadata))
     }
 }

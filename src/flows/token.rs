@@ -27,6 +27,7 @@ pub enum Reason {
     ClientMalformed,
     ClientAmbiguous,
     ClientUnknown,
+    ClientNotConfigured,
     ClientBlocked,
     ClientSecret,
     Duplicated,
@@ -67,6 +68,7 @@ impl Refusal for Reason {
             Self::ClientMalformed => row("client_malformed", InvalidClient, "The Authorization header is not HTTP Basic with a form-encoded client_id and secret."),
             Self::ClientAmbiguous => row("client_ambiguous", InvalidRequest, "The client authenticates in more than one way, or names two ids."),
             Self::ClientUnknown => row("client_unknown", InvalidClient, "This server did not issue this client_id. Register again."),
+            Self::ClientNotConfigured => row("client_not_configured", InvalidClient, "This server does not know this client_id, and registers no clients by itself. Whoever runs it can add yours to its configuration."),
             Self::ClientBlocked => row("client_blocked", InvalidClient, "Whoever runs this server has blocked this client."),
             Self::ClientSecret => row("client_secret", InvalidClient, "The client did not authenticate as it registered. Register again if the secret is lost."),
             Self::Duplicated => row("parameter_duplicated", InvalidRequest, "A parameter is given more than once."),
@@ -179,6 +181,7 @@ impl From<NotAdmitted> for Reason {
     fn from(why: NotAdmitted) -> Self {
         match why {
             NotAdmitted::Unknown => Self::ClientUnknown,
+            NotAdmitted::NotConfigured => Self::ClientNotConfigured,
             NotAdmitted::Blocked => Self::ClientBlocked,
             NotAdmitted::StoreAway => Self::StoreAway,
         }

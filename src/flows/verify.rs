@@ -4,6 +4,7 @@ use crate::domain::access_token::Caller;
 use crate::domain::access_token::UnverifiedClaims;
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
+use crate::flows::grants::Standing;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
@@ -21,6 +22,7 @@ pub enum Reason {
     Expired,
     NotYet,
     Revoked,
+    ClientBlocked,
     StoreAway,
 }
 
@@ -42,6 +44,11 @@ impl Refusal for Reason {
             Self::Revoked => {
                 row("token_revoked", InvalidToken, "The session has been revoked. Sign in again.")
             }
+            Self::ClientBlocked => row(
+                "client_blocked",
+                InvalidToken,
+                "Whoever runs this server has blocked this client. Signing in again will not help.",
+            ),
             Self::StoreAway => row(
                 "store_away",
                 ErrorCode::TemporarilyUnavailable,
@@ -69,9 +76,10 @@ impl AuthServer {
             return Err(Reason::NotYet);
         }
         let (user, grant) = claims.grant().ok_or(Reason::NotOurs)?;
-        match self.is_alive(user, grant).await {
-            Ok(true) => Ok(Caller::vouched(claims)),
-            Ok(false) => Err(Reason::Revoked),
+        match self.standing(user, grant).await {
+            Ok(Standing::Alive) => Ok(Caller::vouched(claims)),
+            Ok(Standing::Ended) => Err(Reason::Revoked),
+            Ok(Standing::Blocked) => Err(Reason::ClientBlocked),
             Err(_) => Err(Reason::StoreAway),
         }
     }

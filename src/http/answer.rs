@@ -16,11 +16,15 @@ use serde_json::Value;
 use serde_json::json;
 use tracing::Instrument;
 
+use crate::domain::client::ClientId;
 use crate::flows::refusal::Refusal;
+use crate::flows::refusal::RefusedClient;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Row;
+use crate::protocol::client_auth::PresentedClient;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::error::OAuthError;
+use crate::protocol::parameters::Parameters;
 
 /// Seconds after which a client may ask again what could not be answered.
 pub const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -41,8 +45,8 @@ pub fn refused(refusal: impl Refusal) -> Response {
 /// A flow's refusal as JSON for a program that asked where people ask: with the remedies beside the error.
 pub fn refused_with_remedies(refusal: impl Refusal) -> Response {
     let Row { name, remedies, .. } = refusal.row();
-    let remedies: Map<_, _> =
-        remedies.iter().map(|(who, how)| ((*who).to_owned(), Value::from(*how))).collect();
+    let remedies: Map<String, Value> =
+        remedies.iter().map(|remedy| (remedy.application.to_owned(), remedy.command.into())).collect();
     let mut response = refused(refusal);
     if !remedies.is_empty() {
         let OAuthError { code, description } = refusal.oauth();
@@ -55,9 +59,12 @@ pub fn refused_with_remedies(refusal: impl Refusal) -> Response {
 
 /// A flow's refusal of a client that may have tried HTTP Basic: then 401 names that scheme
 /// (RFC 6749 §5.2).
-pub fn refused_client(refusal: impl Refusal, tried_basic: bool) -> Response {
+pub fn refused_client(refusal: impl Refusal, authorization: Option<&str>, form: &Parameters) -> Response {
     let mut response = refused(refusal);
-    if tried_basic && response.status() == StatusCode::UNAUTHORIZED {
+    let presented = PresentedClient::read(authorization, form).ok();
+    let client = presented.map(|presented| ClientId::named(presented.client_id).digest());
+    response.extensions_mut().insert(RefusedClient { client, redirect_host: None });
+    if authorization.is_some() && response.status() == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static("Basic realm=\"entrada\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

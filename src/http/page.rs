@@ -16,6 +16,7 @@ use crate::flows::begin::Begun;
 use crate::flows::begin::Consent;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
+use crate::flows::refusal::Remedy;
 use crate::flows::refusal::Row;
 use crate::http::answer::retry_after;
 use crate::http::answer::see_other;
@@ -53,7 +54,7 @@ struct MessagePage<'a> {
     back: Option<&'a str>,
     /// What it is about, where that is known.
     about: &'a [(&'static str, String)],
-    remedies: &'static [(&'static str, &'static str)],
+    remedies: &'static [Remedy],
 }
 
 #[derive(Template)]
@@ -162,9 +163,9 @@ pub async fn not_found(State(pages): State<Pages>) -> Response {
 }
 
 pub async fn method_not_allowed(State(pages): State<Pages>) -> Response {
-    let sentence = "This address is not asked in this way. Start again from your application.";
+    let sentence = "It is a step of a sign-in. Start again from your application.";
     let status = StatusCode::METHOD_NOT_ALLOWED;
-    pages.words(status, "Not like this", sentence, "method_not_allowed")
+    pages.words(status, "This page cannot be opened by itself", sentence, "method_not_allowed")
 }
 
 /// Bytes. No page has more text of its own, but for one with very long names.

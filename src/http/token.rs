@@ -15,10 +15,9 @@ pub async fn token(
     Authorization(basic): Authorization,
     Form(form): Form,
 ) -> Response {
-    let tried_basic = basic.is_some();
     match auth.token(basic.as_deref(), &form).await {
         Ok(tokens) => axum::Json(tokens).into_response(),
-        Err(reason) => refused_client(reason, tried_basic),
+        Err(reason) => refused_client(reason, basic.as_deref(), &form),
     }
 }
 
@@ -27,9 +26,8 @@ pub async fn revoke(
     Authorization(basic): Authorization,
     Form(form): Form,
 ) -> Response {
-    let tried_basic = basic.is_some();
     match auth.revoke(basic.as_deref(), &form).await {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(reason) => refused_client(reason, tried_basic),
+        Err(reason) => refused_client(reason, basic.as_deref(), &form),
     }
 }

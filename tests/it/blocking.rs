@@ -6,9 +6,12 @@ use axum::body::Body;
 use axum::http::Request;
 use entrada::domain::block::Blocked;
 use entrada::domain::block::MAX_BLOCKS;
+use entrada::domain::client::ConfiguredClient;
 use entrada::domain::event::EventName;
 use entrada::flows::block::NotChanged;
 use entrada::flows::block::Target;
+use entrada::protocol::redirect_uri::RedirectUri;
+use entrada::protocol::scope::Scopes;
 use serde_json::json;
 
 use crate::support::browser::Browser;
@@ -72,7 +75,9 @@ impl Stand {
         );
         let refused = self.client.refresh(&self.entrada, &self.tokens.refresh).await;
         assert_eq!((refused.status.as_u16(), refused.error().as_str()), (401, "invalid_client"));
-        assert_eq!(self.call().await.status, 401);
+        let answer = self.call().await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (401, "invalid_token"));
+        assert!(answer.body.contains("has blocked this client"), "{}", answer.body);
     }
 
     async fn is_in(&self) {
@@ -234,4 +239,37 @@ async fn what_names_no_client_blocks_nobody_and_there_is_an_end_to_blocks() {
         auth.block(Target::RedirectHost(format!("h{n}.example"))).await.unwrap();
     }
     assert_eq!(auth.block(Target::RedirectHost("one.more".to_owned())).await, Err(NotChanged::TooMany));
+}
+
+#[tokio::test]
+async fn who_is_refused_is_in_the_audit_trail() {
+    let stand = stand().await;
+    let Blocked::Client(digest) = stand.entrada.auth.block(stand.me()).await.unwrap() else {
+        panic!("a client")
+    };
+    stand.is_out().await;
+    let refused = stand.entrada.events.all(EventName::RequestRefused);
+    let at =
+        |endpoint: &str| refused.iter().find(|event| event.endpoint.as_deref() == Some(endpoint)).unwrap();
+    let authorize = at("/authorize");
+    assert_eq!((authorize.client.as_ref(), authorize.reason), (Some(&digest), Some("client_blocked")));
+    assert_eq!((at("/token").client.as_ref(), at("/token").reason), (Some(&digest), Some("client_blocked")));
+}
+
+/// A short form and an id may look alike: what was blocked by the one can be let in by it again.
+#[tokio::test]
+async fn what_was_blocked_by_its_short_form_is_let_in_by_it() {
+    let looks_like_one = ConfiguredClient {
+        id: "abcdefgh12345678".to_owned(),
+        name: "Agent".to_owned(),
+        redirect_uris: vec![RedirectUri::parse("https://agent.example.com/cb").unwrap()],
+        scopes: Scopes::default(),
+        secret_sha256: None,
+    };
+    let target = || Target::Client("abcdefgh12345678".to_owned());
+    let entrada = Entrada::start().await;
+    assert_eq!(entrada.auth.block(target()).await, Ok(Blocked::Client("abcdefgh12345678".to_owned())));
+    let entrada = entrada.again(Setup { clients: vec![looks_like_one], ..Setup::default() }).await;
+    entrada.auth.unblock(target()).await.unwrap();
+    assert!(entrada.auth.list_clients().await.unwrap().blocks.is_empty());
 }

@@ -45,7 +45,7 @@ async fn the_page_says_who_asks_for_what_and_where_the_answer_goes() {
         "Add expenses",
         "mcp.read",
         "127.0.0.1",
-        "a program on this computer",
+        "A program on this computer",
         "https://mcp.example.com/mcp",
     ] {
         assert!(page.body.contains(shown), "{shown}");
@@ -356,7 +356,7 @@ async fn an_application_is_opened_by_a_page() {
     let client = Client::register_with(&entrada, json!({ "redirect_uris": [uri] })).await;
     let mut browser = Browser::default();
     let page = browser.open(&entrada, &client.authorize(&[])).await;
-    assert!(page.body.contains("<code>cursor:</code>, a program on this computer"), "{}", page.body);
+    assert!(page.body.contains("A program on this computer (<code>cursor:</code>)"), "{}", page.body);
     assert!(page.body.contains("Did you start this?"), "{}", page.body);
     let callback = browser.to_callback(&entrada, &client.authorize(&[])).await;
     let opened = browser.open(&entrada, callback.as_str()).await;

@@ -118,6 +118,7 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     let mut browser = Browser::default();
     let page = browser.open(&entrada, &client.authorize(&[])).await;
     browser.decide(&entrada, &page, "deny").await;
+    browser.open(&entrada, &client.authorize(&[("redirect_uri", "https://elsewhere.example.com/cb")])).await;
 
     let code = client.code(&entrada).await;
     let first = Tokens::of(&client.redeem(&entrada, &code).await);

@@ -253,7 +253,7 @@ async fn shows_a_page(world: &World, session: &Session<'_>) {
     let page = Browser::default().open(&world.entrada, &address).await;
     assert_eq!((page.status.as_u16(), page.header("location")), (400, ""), "{who}: {}", page.body);
     assert!(page.header("content-type").starts_with("text/html"), "{who}");
-    assert!(page.body.contains("Remove the registration"), "{who}: {}", page.body);
+    assert!(page.body.contains("Remove what the application has stored"), "{who}: {}", page.body);
     let request = Request::get(&address).header("accept", "application/json");
     let asked = world.entrada.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(

@@ -63,7 +63,7 @@ const TABLE: &[Row] = &[
     new(
         &[54_005],
         Meaning::Again,
-        "This sign-in was used already, and counts once. Start again from your application.",
+        "A sign-in works once, and this one was used already. Start again from your application.",
     ),
     new(
         &[50_055, 50_144],
@@ -84,7 +84,7 @@ const TABLE: &[Row] = &[
     new(
         &[50_105],
         Meaning::Denied,
-        "Your account is not among those that may use this server. Ask an administrator of your organization to assign you to its application.",
+        "Your account is not among those that may use this server. Ask an administrator of your organization to assign you to the enterprise application of this server.",
     ),
     new(
         &[50_057],

@@ -27,12 +27,15 @@ async fn clients_are_listed_blocked_and_let_in_again() {
 
     let blocked = site.ask("client", &["block", short]).await;
     assert_eq!(lines(&blocked), [format!("Blocked: the client {short}.")]);
+    let unused = site.ask("client", &["block", "-startsdash01234"]).await;
+    assert!(lines(&unused)[1].starts_with("Nobody has signed in with it yet."), "{unused:?}");
+    site.ask("client", &["unblock", "-startsdash01234"]).await;
     assert!(client.refresh().await.is_err());
     let again = site.ask("client", &["block", short]).await;
     assert_eq!(lines(&again), ["That is blocked already."]);
     let listed = site.ask("client", &["list"]).await;
-    let [_, row, since] = lines(&listed)[..] else { panic!("{listed:?}") };
-    assert!(row.contains(" blocked "), "{row}");
+    let [_, row, "", since] = lines(&listed)[..] else { panic!("{listed:?}") };
+    assert!(row.contains(" registered  yes "), "{row}");
     assert!(
         since.starts_with("Blocked since 20") && since.ends_with(&format!("the client {short}.")),
         "{since}"
@@ -75,6 +78,8 @@ async fn what_cannot_be_done_is_said_in_words() {
     for usage in [
         &["block"][..],
         &["block", "--redirect-host", "https://app.example.com/"],
+        &["block", "--redirect-host", "*.example.com"],
+        &["block", "--redirect-host", "cursor"],
         &["block", "--document-host", "app.example.com:8443"],
         &["block", "x", "--redirect-host", "app.example.com"],
     ] {
@@ -126,12 +131,24 @@ async fn a_new_client_is_printed_and_gets_in_once_it_stands_in_the_configuration
     assert_eq!(ask("another".to_owned()).await, "invalid_client");
     let listed = site.run(&["client", "list", "--data-dir", site.data().to_str().unwrap()]).await;
     let [_, row] = lines(&listed)[..] else { panic!("{listed:?}") };
-    assert!(row.contains(" configured ") && row.contains(" never "), "{row}");
+    assert!(
+        row.contains(" configured  no ") && row.contains(" never ") && row.ends_with(&format!("({id})")),
+        "{row}"
+    );
+    // Its id is not taken for the short form of one.
+    let blocked = site.run(&["client", "block", "--data-dir", site.data().to_str().unwrap(), id]).await;
+    assert_eq!((blocked.code, ask(secret.to_owned()).await), (Some(0), "invalid_client".into()));
 
     let public = site.run(&[&new[..], &["--public"]].concat()).await;
     assert_eq!((public.code, public.stderr.as_str()), (Some(0), ""));
     assert!(!public.stdout.contains("secret"), "{public:?}");
-    let bad =
-        site.run(&["client", "new", "--name", "x", "--redirect-uri", "http://app.example.com/cb"]).await;
-    assert_eq!(bad.code, Some(2), "{bad:?}");
+    for (name, uri, scope) in [
+        ("x", "http://app.example.com/cb", "a"),
+        ("", "https://app.example.com/cb", "a"),
+        ("a\nb", "https://app.example.com/cb", "a"),
+        ("x", "https://app.example.com/cb", "a b"),
+    ] {
+        let bad = site.run(&["client", "new", "--name", name, "--redirect-uri", uri, "--scope", scope]).await;
+        assert_eq!(bad.code, Some(2), "{bad:?}");
+    }
 }

@@ -165,6 +165,10 @@ impl Events {
         events.iter().rfind(|(happened, _)| *happened == name).map(|(_, event)| event.clone())
     }
 
+    pub fn all(&self, name: EventName) -> Vec<Event> {
+        self.0.lock().unwrap().iter().filter(|(n, _)| *n == name).map(|(_, event)| event.clone()).collect()
+    }
+
     pub fn reasons(&self, name: EventName) -> Vec<&'static str> {
         self.0
             .lock()
