@@ -77,7 +77,14 @@ async fn the_person_reads_what_a_number_means_and_the_client_an_oauth_error() {
     let entrada = Entrada::start().await;
     let cases = [
         // Not among those who may, under whichever name.
-        ("access_denied", 50_105, 403, "access_denied", "upstream_denied", "assign you to the enterprise application"),
+        (
+            "access_denied",
+            50_105,
+            403,
+            "access_denied",
+            "upstream_denied",
+            "assign you to the enterprise application",
+        ),
         (
             "interaction_required",
             53_003,
