@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::HeaderValue;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,6 +27,7 @@ use moka::sync::Cache;
 use crate::app::address::asking;
 use crate::domain::limits::Rate;
 use crate::flows::AuthServer;
+use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
 use crate::http::Pages;
 
@@ -136,16 +137,19 @@ pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: N
 }
 
 /// Around what is asked with a credential: the calls of a hosted client, which serves many people from one
-/// address, are not counted. A false credential is answered as such however often it comes, and beyond the limit
-/// leaves no line in the log.
+/// address, are not counted. What is refused there is refused however often it comes, and beyond the limit leaves no
+/// line in the log.
 pub async fn strangers(limiter: State<Limiter>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(header::AUTHORIZATION) {
+    let bearer =
+        |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|b| b.eq_ignore_ascii_case(b"bearer "));
+    if !request.headers().get(header::AUTHORIZATION).is_some_and(bearer) {
         return everybody(limiter, request, next).await;
     }
     let State(Limiter(Some(parts))) = limiter else { return next.run(request).await };
     let key = parts.asking(&request);
     let mut response = next.run(request).await;
-    if response.status() == StatusCode::UNAUTHORIZED && parts.address(key).refused.check().is_err() {
+    let refused = response.status().is_client_error() && response.extensions().get::<RefusedFor>().is_some();
+    if refused && parts.address(key).refused.check().is_err() {
         response.extensions_mut().insert(Repeated);
     }
     response

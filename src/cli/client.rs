@@ -34,8 +34,8 @@ pub enum Command {
         #[command(flatten)]
         server: Server,
     },
-    /// Keep clients out: of sign-ins and refreshes here at once and on other replicas within 10 seconds, of
-    /// MCP servers there within 40. Their grants stay: `grant revoke` ends them. One that registers itself can come
+    /// Keep clients out of sign-ins, refreshes and MCP servers: here at once, on other replicas within 10 seconds.
+    /// Their grants stay: `grant revoke` ends them. One that registers itself can come
     /// back under another name, or, if it has a secret, another id: its host keeps it out for good.
     Block {
         #[command(flatten)]
@@ -99,7 +99,7 @@ fn host(text: &str) -> Result<String, String> {
 fn redirect_host(text: &str) -> Result<String, String> {
     match text.strip_suffix(':') {
         Some(scheme) if !scheme.is_empty() && !scheme.contains([':', '/']) => Ok(text.to_ascii_lowercase()),
-        _ if VENDOR_SCHEMES.iter().any(|(scheme, _)| *scheme == text) => {
+        _ if VENDOR_SCHEMES.iter().any(|(scheme, ..)| *scheme == text) => {
             Err(format!("that is a scheme: write {text}:"))
         }
         _ => host(text),
@@ -123,7 +123,7 @@ fn scope(text: &str) -> Result<String, String> {
 
 fn redirect_uri(text: &str) -> Result<String, String> {
     RedirectUri::parse(text).map(|uri| uri.to_string()).ok_or_else(|| {
-        "it has to be https, http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or `cursor:`, \
+        "it has to be https, http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or of a known application, \
          in its normal form"
             .to_owned()
     })

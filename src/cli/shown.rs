@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
+use crate::protocol::registration::is_invisible;
+
 /// Seconds since 1970, as a date and time of day.
 pub fn utc(seconds: i64) -> String {
     let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -12,9 +14,4 @@ pub fn utc(seconds: i64) -> String {
 /// Names are the client's own words: nothing in them may steer the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// What turns the direction of the text around it (Unicode's `Bidi_Control`), or has no width.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -5,6 +5,7 @@ use super::settings::CLIENTS;
 use super::syntax;
 use super::values::Item;
 use super::values::Values;
+use crate::domain::client::ClientId;
 use crate::domain::client::ConfiguredClient;
 use crate::domain::client::REGISTERED_ID_PREFIX;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -76,13 +77,20 @@ fn id(text: &str) -> Result<String, String> {
                     `entrada client new` makes one."
             .to_owned());
     }
+    if ClientId::is_digest(text) {
+        return Err(
+            "This has the length of the short form by which `client list` and logs name clients: 16. \
+                    Write another; `entrada client new` makes one."
+                .to_owned(),
+        );
+    }
     Ok(text.to_owned())
 }
 
 fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
     RedirectUri::parse(text).ok_or_else(|| {
         "This is not a redirect URI that could be served. Write it in its normal form: https, http on localhost, \
-         127.0.0.1 or [::1], or a private-use scheme with a dot in it or `cursor:`; without fragment, user name, dot segments \
+         127.0.0.1 or [::1], or a private-use scheme with a dot in it or of a known application; without fragment, user name, dot segments \
          and encoded separators."
             .to_owned()
     })

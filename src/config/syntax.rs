@@ -181,7 +181,7 @@ pub(super) fn sha256(text: &str) -> Read<[u8; 32]> {
             std::str::from_utf8(two).ok().filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         u8::from_str_radix(two, 16).ok()
     });
-    let bytes: Option<Vec<u8>> = digits.collect();
+    let bytes: Option<Vec<u8>> = if text.len() == 64 { digits.collect() } else { None };
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
         "This is not a SHA-256 in hexadecimal: 64 digits. `entrada client new` prints it with the secret."
             .to_owned()
@@ -250,7 +250,9 @@ pub(super) fn rate(text: &str) -> Read<Option<Rate>> {
         _ => return Err("This unit is unknown.".to_owned()),
     };
     let digits = count.bytes().all(|byte| byte.is_ascii_digit());
-    match count.parse().ok().filter(|_| digits).map(NonZeroU32::new) {
+    // Whatever is longer than the number can be is more than the most.
+    let count = if digits && !count.is_empty() { Some(count.parse().unwrap_or(u32::MAX)) } else { None };
+    match count.map(NonZeroU32::new) {
         None => Err("This does not begin with a whole number.".to_owned()),
         Some(None) => Err("With 0 nobody could sign in.".to_owned()),
         Some(Some(count)) if count > MOST => Err(format!("This is more than {MOST}.")),

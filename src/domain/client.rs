@@ -59,6 +59,12 @@ impl ClientId {
         url.host_str().map(str::to_owned)
     }
 
+    /// Whether a text has the form of [`ClientId::digest`]: 12 bytes in base64url.
+    #[must_use]
+    pub fn is_digest(text: &str) -> bool {
+        text.len() == 16 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    }
+
     /// A short hash: how logs, metrics and the store name a client.
     #[must_use]
     pub fn digest(&self) -> String {

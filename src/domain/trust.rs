@@ -52,6 +52,8 @@ pub enum Unverified {
 enum Standing {
     /// Named, by the operator or by the table of vendors.
     Named,
+    /// Below a path of a vendor's host where each of its customers has an address.
+    Shared,
     /// An application on the user's own device.
     OnDevice,
     /// Nobody named it.
@@ -76,13 +78,14 @@ impl Trust {
         }
         match self.standing(&presented) {
             _ if client.is_configured() => Ok(VerifiedRedirect(presented)),
-            Standing::Named | Standing::OnDevice => Ok(VerifiedRedirect(presented)),
+            Standing::Named | Standing::Shared | Standing::OnDevice => Ok(VerifiedRedirect(presented)),
             Standing::Unknown if self.open => Ok(VerifiedRedirect(presented)),
             Standing::Unknown | Standing::Refused => Err(Unverified::HostNotTrusted),
         }
     }
 
-    /// The redirect as one that may be used before the user has acted. None opens an application.
+    /// The redirect as one that may be used before the user has acted. None opens an application, and none leads to
+    /// an address that anybody may have at a vendor's host.
     #[must_use]
     pub fn trusted(&self, client: &Client, redirect: &VerifiedRedirect) -> Option<TrustedRedirect> {
         let on_web = redirect.0.receiver() != Receiver::PrivateUse;
@@ -95,7 +98,7 @@ impl Trust {
             Receiver::Loopback => Standing::Named,
             Receiver::PrivateUse => {
                 let scheme = redirect.scheme();
-                let vendors = VENDOR_SCHEMES.iter().any(|(vendor, _)| *vendor == scheme);
+                let vendors = VENDOR_SCHEMES.iter().any(|(vendor, ..)| *vendor == scheme);
                 if vendors && !self.vendor_schemes { Standing::Refused } else { Standing::OnDevice }
             }
             Receiver::Web => self.standing_on_web(redirect),
@@ -111,19 +114,26 @@ impl Trust {
         if self.hosts.iter().any(named) {
             return Standing::Named;
         }
-        match vendor(&host).filter(|_| redirect.port().is_none()) {
-            Some(vendor) if vendor.paths.iter().any(|allowed| covers(allowed, &path)) => Standing::Named,
-            Some(_) => Standing::Refused,
-            None => Standing::Unknown,
+        let Some(vendor) = vendor(&host).filter(|_| redirect.port().is_none()) else {
+            return Standing::Unknown;
+        };
+        // What a vendor's page does with a query is its own business, and could be to send the code on.
+        let covering =
+            vendor.paths.iter().find(|allowed| covers(allowed, &path)).filter(|_| !redirect.has_query());
+        match covering {
+            Some(allowed) if allowed.ends_with('/') => Standing::Shared,
+            Some(_) => Standing::Named,
+            None => Standing::Refused,
         }
     }
 }
 
-/// Whether `allowed` is this path, or ends in `/` and is the beginning of it. Paths have no dot segments and no
-/// encoded separators here: nothing can climb out.
+/// Whether `allowed` is this path, or ends in `/` and is the beginning of it. What follows is plain: redirect URIs have
+/// no dot segments, and here nothing encoded and no `;` either, by which some servers climb out.
 fn covers(allowed: &str, path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
     match allowed.ends_with('/') {
-        true => path.len() > allowed.len() && path.starts_with(allowed),
+        true => path.strip_prefix(allowed).is_some_and(|rest| !rest.is_empty() && rest.chars().all(plain)),
         false => path == allowed,
     }
 }

@@ -1,10 +1,14 @@
 //! MCP clients that are known by the host that receives their codes: one table, each row with what was seen.
 
+use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton;
 
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::registration::is_invisible;
 
 /// A host of a known MCP client.
 #[derive(Debug)]
@@ -115,42 +119,48 @@ pub fn vendor(host: &str) -> Option<&'static Vendor> {
 /// A program on the user's own machine may be anybody's, and the consent page warns of every one of them.
 #[must_use]
 pub fn claims_the_name_of_another(name: &str, redirect: &RedirectUri) -> bool {
+    if redirect.receiver() != Receiver::Web {
+        return false;
+    }
     let host = redirect.host();
+    let here: &[&str] =
+        vendor(&host).filter(|_| redirect.port().is_none()).map_or(&[], |vendor| vendor.names);
     let readings = readings(name);
-    let at = |vendor: &&Vendor| vendor.host == host && redirect.port().is_none();
-    let claimed = |vendor: &Vendor| {
-        let mut words = vendor.names.iter().map(|word| squeezed(skeleton(word)));
-        words.any(|word| readings.iter().any(|reading| reading.starts_with(&word)))
-    };
-    redirect.receiver() == Receiver::Web
-        && VENDORS.iter().any(claimed)
-        && !VENDORS.iter().filter(at).any(claimed)
+    let claimed = WORDS.iter().filter(|(_, read)| readings.iter().any(|reading| reading.starts_with(read)));
+    claimed.into_iter().any(|(word, _)| !here.contains(word))
 }
+
+/// Each word of the table, and how it is read.
+static WORDS: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
+    let words = VENDORS.iter().flat_map(|vendor| vendor.names);
+    words.map(|word| (*word, squeezed(skeleton(word)))).collect()
+});
+
+/// Letters and digits. No word of the table is longer.
+const LONGEST: usize = 24;
 
 /// A name from each of its words on, as eyes may take it: a capital I is a small i to some and a small l to others.
 fn readings(name: &str) -> Vec<String> {
+    // What is written raised, circled or wide is the same letter.
+    let name: Vec<char> = name.nfkc().filter(|c| c.is_alphanumeric() || !is_invisible(*c)).collect();
     let mut readings = Vec::new();
-    for start in word_starts(name) {
-        let rest = &name[start..];
-        let small: String = rest.chars().flat_map(char::to_lowercase).collect();
-        let alike: String = skeleton(rest).flat_map(char::to_lowercase).collect();
-        readings.extend([squeezed(skeleton(&small)), squeezed(skeleton(&alike))]);
+    for start in word_starts(&name) {
+        let rest: String = name[start..].iter().filter(|c| c.is_alphanumeric()).take(LONGEST).collect();
+        let alike: String = skeleton(&rest).flat_map(char::to_lowercase).collect();
+        readings.extend([squeezed(skeleton(&rest.to_lowercase())), squeezed(skeleton(&alike))]);
     }
     readings
 }
 
-/// Where words begin: after what is neither letter nor digit, and at a capital after a small letter.
-fn word_starts(name: &str) -> Vec<usize> {
-    let mut before = ' ';
-    let mut starts = Vec::new();
-    for (at, c) in name.char_indices() {
-        let begins = !before.is_alphanumeric() || (before.is_lowercase() && c.is_uppercase());
-        if c.is_alphanumeric() && begins {
-            starts.push(at);
-        }
-        before = c;
-    }
-    starts
+/// Where words begin: after what is neither letter nor digit, and at a capital after a small letter or before one.
+fn word_starts(name: &[char]) -> Vec<usize> {
+    let at = |position: usize| name.get(position).copied().unwrap_or(' ');
+    let begins = |position: usize| {
+        let (before, c, after) = (position.checked_sub(1).map_or(' ', at), at(position), at(position + 1));
+        let capital = c.is_uppercase() && (before.is_lowercase() || after.is_lowercase());
+        c.is_alphanumeric() && (!before.is_alphanumeric() || capital)
+    };
+    (0..name.len()).filter(|position| begins(*position)).collect()
 }
 
 fn squeezed(text: impl Iterator<Item = char>) -> String {
@@ -185,6 +195,10 @@ mod tests {
             "ｃｈａｔｇｐｔ",
             "The Claude",
             "MyClaude",
+            "MCPClaude",
+            "Clᵃude",
+            "Ⓒⓛⓐⓤⓓⓔ",
+            "Cl\u{ad}aude",
             "Connector for ChatGPT",
         ] {
             assert!(claims(name, elsewhere), "{name}");

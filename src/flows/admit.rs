@@ -21,6 +21,8 @@ pub enum NotAdmitted {
     NotConfigured,
     /// The operator keeps it out.
     Blocked,
+    /// It was asked about before the operator took its redirect URI or the trust in its host away.
+    NotTrusted,
     /// Whether it is blocked cannot be told.
     StoreAway,
 }
@@ -44,6 +46,11 @@ impl Refusal for NotAdmitted {
                 ErrorCode::InvalidClient,
                 "Whoever runs this server has blocked the application: ask there. When it has been let in again, or was replaced by a newer one, and still does not get through, remove what it has stored for this server, then connect again.",
             ),
+            Self::NotTrusted => row(
+                "redirect_host_not_trusted",
+                ErrorCode::InvalidRequest,
+                "This server does not send sign-ins to the application's host any more. Whoever runs the server can add the host to the setting trust.hosts.",
+            ),
             Self::StoreAway => row(
                 "store_away",
                 ErrorCode::TemporarilyUnavailable,
@@ -63,14 +70,17 @@ impl AuthServer {
         }
     }
 
-    /// The client of a login in flight, if both are still welcome.
+    /// The client of a login in flight, if both are still welcome, and the policy has not changed since.
     pub(in crate::flows) async fn client_of(&self, login: &Login) -> Result<Client, NotAdmitted> {
         let client = self.known_client(login.client_id.as_str()).ok_or_else(|| self.unknown())?;
         self.admit(&client.id, login.redirect_uri.uri()).await?;
-        Ok(client)
+        match self.policy().trust.verify(&client, login.redirect_uri.uri().clone()) {
+            Ok(_) => Ok(client),
+            Err(_) => Err(NotAdmitted::NotTrusted),
+        }
     }
 
-    fn unknown(&self) -> NotAdmitted {
+    pub(in crate::flows) fn unknown(&self) -> NotAdmitted {
         if self.policy().registration.enabled { NotAdmitted::Unknown } else { NotAdmitted::NotConfigured }
     }
 

@@ -24,6 +24,19 @@ impl AuthServer {
         presented: &PresentedClient,
     ) -> Result<Client, NotAuthenticated> {
         let client = self.client(&presented.client_id).await.map_err(NotAuthenticated::Client)?;
+        self.proved(client, presented)
+    }
+
+    /// The same for a client that is blocked as well: it may end what it has.
+    pub(in crate::flows) fn authenticate_to_end(
+        &self,
+        presented: &PresentedClient,
+    ) -> Result<Client, NotAuthenticated> {
+        let known = self.known_client(&presented.client_id);
+        self.proved(known.ok_or_else(|| NotAuthenticated::Client(self.unknown()))?, presented)
+    }
+
+    fn proved(&self, client: Client, presented: &PresentedClient) -> Result<Client, NotAuthenticated> {
         match (client.auth_method, &presented.client_secret) {
             (AuthMethod::None, None) => Ok(client),
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(secret)) => {

@@ -27,6 +27,7 @@ use crate::protocol::parameters::Parameters;
 use crate::protocol::parameters::append;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::redirect_uri;
+use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scopes;
 
@@ -300,9 +301,11 @@ impl AuthServer {
         Consent {
             client_name: client.shown_name().to_owned(),
             vouched_for: client.is_configured(),
-            redirect_host: match redirect.port() {
-                Some(port) if !redirect.is_loopback() => format!("{}:{port}", redirect.host()),
-                _ => redirect.host(),
+            redirect_host: match (redirect.receiver(), redirect.port()) {
+                // An application does other things at other addresses of its scheme.
+                (Receiver::PrivateUse, _) => redirect.to_string(),
+                (Receiver::Web, Some(port)) => format!("{}:{port}", redirect.host()),
+                (Receiver::Web | Receiver::Loopback, _) => redirect.host(),
             },
             redirect_path: redirect.target(),
             this_machine: redirect.is_on_this_machine(),

@@ -1,5 +1,7 @@
 //! What an operator asks for about clients: who they are, who is kept out, and to change that.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -90,16 +92,15 @@ impl AuthServer {
                 break;
             }
         }
-        let configured: Vec<_> = self.policy().clients.iter().collect();
-        let unused = |client: &&Client| found.clients.iter().all(|used| used.client != client.id.digest());
-        let unused: Vec<_> = configured.into_iter().filter(unused).map(|c| of_client(c, &blocks)).collect();
-        found.clients.extend(unused);
+        let used: HashSet<String> = found.clients.iter().map(|client| client.client.clone()).collect();
+        let unused = self.policy().clients.iter().filter(|client| !used.contains(&client.id.digest()));
+        found.clients.extend(unused.map(|client| of_client(client, &blocks)));
         self.record_clients("client.list", None, u32::try_from(found.clients.len()).ok());
         Ok(found)
     }
 
-    /// Keeps clients out: of /authorize and /token here at once and on other replicas within 10 seconds, of the
-    /// gateway there within 40. Their grants stay, and go on when they are let in again.
+    /// Keeps clients out of /authorize, /token and the gateway: here at once, on other replicas within 10 seconds.
+    /// Their grants stay, and go on when they are let in again.
     pub async fn block(&self, target: Target) -> Result<Blocked, NotChanged> {
         let what = self.meant(target).ok_or(NotChanged::NoSuchClient)?;
         self.change_blocks(|blocks| blocks.with(what.clone(), self.now()).map_err(NotChanged::from)).await?;
@@ -109,21 +110,8 @@ impl AuthServer {
 
     /// Lets clients in again.
     pub async fn unblock(&self, target: Target) -> Result<Blocked, NotChanged> {
-        // What was blocked by its short form, before it was known by an id of the same form.
-        let literally = match &target {
-            Target::Client(text) => Some(Blocked::Client(text.clone())),
-            Target::RedirectHost(_) | Target::DocumentHost(_) => None,
-        };
         let what = self.meant(target).ok_or(NotChanged::NoSuchClient)?;
-        self.change_blocks(|blocks| {
-            let without = blocks.clone().without(&what);
-            let without = without.or_else(|why| match &literally {
-                Some(literally) => blocks.without(literally),
-                None => Err(why),
-            });
-            without.map_err(NotChanged::from)
-        })
-        .await?;
+        self.change_blocks(|blocks| blocks.without(&what).map_err(NotChanged::from)).await?;
         self.record_clients("client.unblock", Some(&what), None);
         Ok(what)
     }
@@ -136,7 +124,7 @@ impl AuthServer {
             Target::Client(text) => {
                 let id = ClientId::named(text);
                 let is_id = self.known_client(id.as_str()).is_some() || id.document_host().is_some();
-                let named = || is_digest(id.as_str()).then(|| id.to_string());
+                let named = || ClientId::is_digest(id.as_str()).then(|| id.to_string());
                 Some(id.digest()).filter(|_| is_id).or_else(named).map(Blocked::Client)
             }
         }
@@ -170,6 +158,7 @@ impl AuthServer {
 
 fn of_client(client: &Client, blocks: &Blocks) -> ClientSummary {
     let mut hosts: Vec<_> = client.redirect_uris.iter().map(RedirectUri::host).collect();
+    hosts.sort_unstable();
     hosts.dedup();
     ClientSummary {
         client: client.id.digest(),
@@ -195,9 +184,4 @@ impl From<GrantError> for NotChanged {
     fn from(_: GrantError) -> Self {
         Self::StoreAway
     }
-}
-
-/// Whether this is the short hash of an id: 12 bytes in base64url.
-fn is_digest(text: &str) -> bool {
-    text.len() == 16 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }

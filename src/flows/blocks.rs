@@ -20,6 +20,12 @@ use crate::ports::store::StoreError;
 /// The document is read at most this often, and a block that another replica made is known after this time.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// How long a read may take. The store has limits of its own; this one is for the others who wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a change is tried when another replica keeps coming first.
+const ATTEMPTS: usize = 8;
+
 /// What is known of the blocks.
 #[derive(Clone)]
 struct Known {
@@ -41,6 +47,8 @@ pub(in crate::flows) struct KnownBlocks {
     known: RwLock<Option<Known>>,
     /// Held by whoever asks the store: the others go by what is known meanwhile.
     turn: Mutex<()>,
+    /// Until then those who know nothing do not ask a store that has just failed.
+    failed: RwLock<Option<Timestamp>>,
 }
 
 /// The turn to ask the store. A read outside of it could bring back what a change has just replaced.
@@ -54,6 +62,15 @@ impl KnownBlocks {
     fn set(&self, blocks: &Arc<Blocks>, until: Timestamp) {
         let known = Known { blocks: Arc::clone(blocks), until };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+
+    fn has_just_failed(&self, now: Timestamp) -> bool {
+        let until = *self.failed.read().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| now < until && until <= now.plus(STORE_RETRY))
+    }
+
+    fn fail(&self, until: Timestamp) {
+        *self.failed.write().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
     /// The turn to ask the store, or what is known while another has it.
@@ -81,8 +98,10 @@ impl AuthServer {
             Err(known) => return Ok(known.blocks),
         };
         // Another may have asked while we waited for the turn.
+        let now = self.now();
         let known = match state.get() {
             Some(known) if known.holds(now) => return Ok(known.blocks),
+            None if state.has_just_failed(now) => return Err(GrantError::Away),
             known => known,
         };
         match (self.read_blocks(&turn).await, known) {
@@ -94,7 +113,10 @@ impl AuthServer {
                 state.set(&known.blocks, now.plus(STORE_RETRY));
                 Ok(known.blocks)
             }
-            (Err(error), None) => Err(error),
+            (Err(error), None) => {
+                state.fail(now.plus(STORE_RETRY));
+                Err(error)
+            }
         }
     }
 
@@ -104,7 +126,7 @@ impl AuthServer {
         change: impl Fn(Blocks) -> Result<Blocks, E>,
     ) -> Result<(), E> {
         let turn = self.0.blocks.turn.lock().await;
-        loop {
+        for _ in 0..ATTEMPTS {
             let (blocks, version) = self.read_blocks(&turn).await?;
             let changed = change(Blocks::clone(&blocks))?;
             let document = changed.to_document(self.keys(), WriteId(self.random()), self.random());
@@ -115,8 +137,6 @@ impl AuthServer {
             match written {
                 Ok(_) => {
                     self.0.blocks.set(&Arc::new(changed), self.now().plus(FRESH));
-                    // What the gateway knows of grants, it knows from before.
-                    self.doubt_grants();
                     return Ok(());
                 }
                 // Another replica was first: once more, on what it wrote.
@@ -124,10 +144,14 @@ impl AuthServer {
                 Err(error) => return Err(self.store_failed("replace", &error).into()),
             }
         }
+        Err(GrantError::Away.into())
     }
 
     async fn read_blocks(&self, _: &Turn<'_>) -> Result<(Arc<Blocks>, Option<Version>), GrantError> {
-        let stored = self.store().read(&Blocks::key()).await.map_err(|e| self.store_failed("read", &e))?;
+        // A read that hangs must not keep the turn: nobody would learn of a block any more.
+        let read = tokio::time::timeout(PATIENCE, self.store().read(&Blocks::key())).await;
+        let read = read.unwrap_or_else(|_| Err(StoreError::Away("it did not answer in time".to_owned())));
+        let stored = read.map_err(|error| self.store_failed("read", &error))?;
         let Some(stored) = stored else { return Ok((Arc::default(), None)) };
         let blocks = Blocks::from_document(self.keys(), stored.document).map_err(|_| {
             let what = "the blocks do not open with any known key".to_owned();

@@ -281,8 +281,10 @@ impl AuthServer {
     }
 
     fn refused_login(&self, reason: Reason, login: &Login) -> Refused {
+        // Where no code may go any more, no browser is sent either.
+        let gone = matches!(reason, Reason::Client(why) if why != NotAdmitted::StoreAway);
         let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), reason);
-        Refused { reason, back: Some(back), at_once: reason == Reason::Declined, upstream: None }
+        Refused { reason, back: (!gone).then_some(back), at_once: reason == Reason::Declined, upstream: None }
     }
 }
 

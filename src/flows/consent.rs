@@ -165,7 +165,7 @@ impl AuthServer {
         }
         match form.decision {
             Some("approve") => self.approve(login, &form.approved).await,
-            Some("deny") => Ok(self.deny(&login, form.ended)),
+            Some("deny") => self.deny(&login, form.ended).await,
             _ => Err(Reason::NoDecision),
         }
     }
@@ -178,7 +178,9 @@ impl AuthServer {
             return Err(Reason::AnotherBrowser);
         }
         let client = self.client_of(&login).await?;
-        Ok(Decided::AskAgain(self.ask(&client, Login { browser, ..login })))
+        let login = Login { browser, ..login };
+        self.record(EventName::ConsentShown, consent_event(&login));
+        Ok(Decided::AskAgain(self.ask(&client, login)))
     }
 
     async fn approve(&self, login: Login, held: &[(usize, String)]) -> Result<Decided, Reason> {
@@ -209,11 +211,13 @@ impl AuthServer {
         Ok(Decided::Approved { sign_in, slot, login: seal(turn), emptied })
     }
 
-    fn deny(&self, login: &Login, mut ended: EndedLogins) -> Decided {
+    async fn deny(&self, login: &Login, mut ended: EndedLogins) -> Result<Decided, Reason> {
+        // Where no code may go any more, no browser is sent either.
+        self.client_of(login).await?;
         ended.add(login.id);
         self.record(EventName::ConsentDenied, consent_event(login));
         let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), Declined);
-        Decided::Denied { back, ended }
+        Ok(Decided::Denied { back, ended })
     }
 
     fn refused_sign_in(&self, error: &UpstreamError) -> Reason {

@@ -1,15 +1,18 @@
 //! Grants in the store, and what this replica knows of their state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
 
+use crate::domain::client::ClientId;
 use crate::domain::document::Version;
 use crate::domain::document::WriteId;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
+use crate::domain::grant::GrantBody;
 use crate::domain::grant::GrantId;
 use crate::domain::grant::Phase;
 use crate::domain::grant::document_key;
@@ -53,10 +56,23 @@ pub(in crate::flows) enum Standing {
     Blocked,
 }
 
+/// The client of a grant, and the host that its code went to: what a block can be about.
+struct Holder {
+    client: ClientId,
+    redirect_host: [String; 1],
+}
+
+impl Holder {
+    fn of(body: &GrantBody) -> Arc<Self> {
+        Arc::new(Self { client: body.client_id.clone(), redirect_host: [body.redirect_uri.host()] })
+    }
+}
+
 /// What is known of a grant's state.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Known {
-    standing: Standing,
+    /// Whose it is, while it lives.
+    alive: Option<Arc<Holder>>,
     /// From then on the store is asked again.
     until: Timestamp,
 }
@@ -94,7 +110,8 @@ impl GrantStates {
             // A full cache may refuse or forget an entry: then the store is asked, not an old answer.
             self.known.invalidate(&key).await;
         } else {
-            self.known.insert(key, Known { standing: Standing::Alive, until: now.plus(REVOCATION) }).await;
+            let alive = Some(Holder::of(&grant.body));
+            self.known.insert(key, Known { alive, until: now.plus(REVOCATION) }).await;
         }
     }
 }
@@ -166,51 +183,49 @@ impl AuthServer {
     }
 
     /// What a grant is good for, as far as is known: at once if this replica ended it, within
-    /// [`REVOCATION`] if another did. While the store is away the last known state holds.
+    /// [`REVOCATION`] if another did. While the store is away the last known state holds. Blocks are asked about
+    /// each time: they are in memory.
     pub(in crate::flows) async fn standing(
         &self,
         user: UserKey,
         id: GrantId,
     ) -> Result<Standing, GrantError> {
+        let Some(holder) = self.holder(user, id).await? else { return Ok(Standing::Ended) };
+        match self.blocks().await?.forbid(&holder.client, &holder.redirect_host) {
+            true => Ok(Standing::Blocked),
+            false => Ok(Standing::Alive),
+        }
+    }
+
+    /// Whose a grant is, if it lives.
+    async fn holder(&self, user: UserKey, id: GrantId) -> Result<Option<Arc<Holder>>, GrantError> {
         let GrantStates { known, ended } = &self.0.grant_states;
         let key = (user, id);
         let now = self.now();
         if ended.contains_key(&key) {
-            return Ok(Standing::Ended);
+            return Ok(None);
         }
         if let Some(known) = known.get(&key).await.filter(|known| known.holds(now)) {
-            return Ok(known.standing);
+            return Ok(known.alive);
         }
         // One request of a grant asks, the others wait for what it learns.
         let computed = known.entry(key).and_try_compute_with(|entry| async move {
-            let held = entry.map(|entry| *entry.value());
-            if held.is_some_and(|known| known.holds(now)) {
+            let held = entry.map(moka::Entry::into_value);
+            if held.as_ref().is_some_and(|known| known.holds(now)) {
                 return Ok(Op::Nop);
             }
             match (self.load_grant(user, id).await, held) {
                 (Ok(loaded), _) => {
-                    let blocks = self.blocks().await?;
-                    let standing = match loaded.map(|loaded| loaded.grant) {
-                        Some(Grant { phase: Phase::Active(_), body, .. }) => {
-                            let blocked = blocks.forbid(&body.client_id, &[body.redirect_uri.host()]);
-                            if blocked { Standing::Blocked } else { Standing::Alive }
-                        }
-                        _ => Standing::Ended,
-                    };
-                    Ok(Op::Put(Known { standing, until: now.plus(REVOCATION) }))
+                    let active = loaded.filter(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
+                    let alive = active.map(|loaded| Holder::of(&loaded.grant.body));
+                    Ok(Op::Put(Known { alive, until: now.plus(REVOCATION) }))
                 }
                 (Err(_), Some(known)) => Ok(Op::Put(Known { until: now.plus(STORE_RETRY), ..known })),
                 (Err(error), None) => Err(error),
             }
         });
-        let standing =
-            computed.await?.into_entry().map_or(Standing::Ended, |entry| entry.into_value().standing);
-        Ok(if ended.contains_key(&key) { Standing::Ended } else { standing })
-    }
-
-    /// Has the store asked again about every grant that is thought to live.
-    pub(in crate::flows) fn doubt_grants(&self) {
-        self.0.grant_states.known.invalidate_all();
+        let alive = computed.await?.into_entry().and_then(|entry| entry.into_value().alive);
+        Ok(alive.filter(|_| !ended.contains_key(&key)))
     }
 
     pub(in crate::flows) fn store_failed(&self, operation: &'static str, error: &StoreError) -> GrantError {

@@ -96,6 +96,8 @@ impl AuthServer {
                     None => self.vouched(grant, &version, now).await?,
                 };
                 *turn = Some((vouched.clone(), version.clone()));
+                // The provider may have taken its time, and the operator may have used it.
+                self.admit(&client.id, &vouched.body.redirect_uri).await?;
                 let mut next = vouched
                     .rotated(now, &self.policy().lifetimes, resource.access)
                     .ok_or(Reason::TokenUnknown)?;

@@ -44,7 +44,7 @@ impl Refusal for Reason {
             Self::NoRedirectUri => row(
                 "no_redirect_uri",
                 InvalidRedirectUri,
-                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or cursor, in its plain form, without fragment, user information or encoded separators, at most 512 characters long. At the host of a known vendor it must be the path of that vendor.",
+                "redirect_uris must hold a URI that is https, or http on localhost, 127.0.0.1 or [::1], or of a private-use scheme with a dot in it or of a known application, in its plain form, without fragment, user information or encoded separators, at most 512 characters long. At the host of a known vendor it must be the path of that vendor.",
             ),
             Self::TooManyRedirectUris => {
                 row("too_many_redirect_uris", InvalidRedirectUri, "redirect_uris holds more than 32 URIs.")

@@ -15,7 +15,7 @@ impl AuthServer {
     /// (RFC 7009 §2.2); another client's is not.
     pub async fn revoke(&self, authorization: Option<&str>, form: &Parameters) -> Result<(), Reason> {
         form.each_once()?;
-        let client = self.authenticate(&PresentedClient::read(authorization, form)?).await?;
+        let client = self.authenticate_to_end(&PresentedClient::read(authorization, form)?)?;
         let token = form.one("token")?.ok_or(Reason::TokenMissing)?;
         let Some((user, grant)) = self.grant_behind(token) else { return Ok(()) };
         let Some(loaded) = self.load_grant(user, grant).await? else { return Ok(()) };

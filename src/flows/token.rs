@@ -182,7 +182,8 @@ impl From<NotAdmitted> for Reason {
         match why {
             NotAdmitted::Unknown => Self::ClientUnknown,
             NotAdmitted::NotConfigured => Self::ClientNotConfigured,
-            NotAdmitted::Blocked => Self::ClientBlocked,
+            // Grants that were made go on; at /token no redirect URI is judged.
+            NotAdmitted::Blocked | NotAdmitted::NotTrusted => Self::ClientBlocked,
             NotAdmitted::StoreAway => Self::StoreAway,
         }
     }

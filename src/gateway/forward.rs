@@ -50,7 +50,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Stopped> {
     Ok(credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()))
 }
 
-/// Whether a token stands in the query, where it may not (OAuth 2.1 §5.1.1): it would travel on from here.
+/// Whether a token stands in the query, where it may not (MCP authorization, Token Requirements): it would travel on from here.
 fn names_a_token(uri: &Uri) -> bool {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| name == "access_token")
 }

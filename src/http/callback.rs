@@ -27,7 +27,7 @@ pub async fn callback(
     let outcome =
         auth.callback(&answer, Held { browser: cookies.browser(), approved, ended: cookies.ended() }).await;
     let mut response = match outcome {
-        Ok(location) => pages.back_to_client(&location),
+        Ok(location) => pages.back_to_client(&location, true),
         Err(refused) => refusal(&pages, &refused, request_id),
     };
     if let Some((slot, _)) = held {
@@ -39,7 +39,7 @@ pub async fn callback(
 fn refusal(pages: &Pages, refused: &Refused, request_id: RequestId) -> Response {
     let Refused { reason, back, at_once, upstream } = refused;
     let mut response = match (at_once, back.as_deref()) {
-        (true, Some(back)) => pages.back_to_client(back),
+        (true, Some(back)) => pages.back_to_client(back, false),
         (_, back) => {
             let explanation = upstream.as_ref().and_then(|upstream| upstream.explanation);
             let sentence = explanation.unwrap_or(reason.row().sentence);

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::header;
 use axum::response::Response;
 
 use crate::flows::consent::Decided;
@@ -25,7 +26,7 @@ pub async fn consent(
         asked_again: form.first("again").is_some(),
         approved: cookies.approved(),
         ended: cookies.ended(),
-        cross_site: headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin"),
+        cross_site: is_cross_site(&headers, auth.policy().issuer.as_str()),
     };
     match auth.consent(submitted).await {
         Ok(Decided::Approved { sign_in, slot, login, emptied }) => {
@@ -44,10 +45,18 @@ pub async fn consent(
             response
         }
         Ok(Decided::Denied { back, ended }) => {
-            let mut response = pages.back_to_client(&back);
+            let mut response = pages.back_to_client(&back, false);
             cookies.keep_ended(&mut response, &ended);
             response
         }
         Err(reason) => pages.refusal(reason, None),
     }
+}
+
+/// Whether the browser says that the form was on another site. Our pages send no referrer, and a form on such a page
+/// has the origin `null`.
+fn is_cross_site(headers: &HeaderMap, issuer: &str) -> bool {
+    let fetched = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
+    let origin = headers.get(header::ORIGIN).is_some_and(|origin| origin != "null" && origin != issuer);
+    fetched || origin
 }

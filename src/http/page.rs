@@ -62,6 +62,7 @@ struct MessagePage<'a> {
 struct HandoverPage<'a> {
     look: &'a Look,
     location: &'a str,
+    by_itself: bool,
 }
 
 impl Pages {
@@ -81,14 +82,15 @@ impl Pages {
 
     /// Sends the browser to a client's redirect URI: by a redirect on the web; with a page and a button where an
     /// application has to be opened, since browsers drop such a redirect without a word when nobody has acted.
-    pub fn back_to_client(&self, location: &str) -> Response {
+    ///
+    /// Where there is a code, the browser opens it by itself, if it does that at all; an error can wait for the button.
+    pub fn back_to_client(&self, location: &str, code: bool) -> Response {
         if location.starts_with("https:") || location.starts_with("http:") {
             return see_other(location);
         }
         let look = &self.0.look;
-        let mut response = page(StatusCode::OK, look, &HandoverPage { look, location });
-        // Where the browser does it by itself, the button is not needed.
-        if let Ok(refresh) = HeaderValue::from_str(&format!("0; url={location}")) {
+        let mut response = page(StatusCode::OK, look, &HandoverPage { look, location, by_itself: code });
+        if code && let Ok(refresh) = HeaderValue::from_str(&format!("0; url={location}")) {
             response.headers_mut().insert(header::REFRESH, refresh);
         }
         response

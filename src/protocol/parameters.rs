@@ -67,7 +67,7 @@ impl Parameters {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first value of a parameter, for echoing `state` in an error about a duplicated one.
+    /// The first value of a parameter, where a second one does no harm: to echo `state` in an error about it.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
+use url::Host;
 use url::Position;
 use url::Url;
 
@@ -16,14 +17,16 @@ pub const MAX_LENGTH: usize = 512;
 const RESPONSE_PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 
 /// Private-use schemes without a dot that known clients register, though RFC 8252 §7.1 wants the reversed
-/// name of a domain: each with what was seen. A setting takes them away (`trust.vendor_schemes`).
-pub const VENDOR_SCHEMES: &[(&str, &str)] = &[(
+/// name of a domain: each with how a redirect URI has to begin, since an application does other things at other
+/// addresses of its scheme, and with what was seen. A setting takes them away (`trust.vendor_schemes`).
+pub const VENDOR_SCHEMES: &[(&str, &str, &str)] = &[(
     "cursor",
+    "cursor://anysphere.cursor-mcp/oauth/",
     "Cursor: cursor://anysphere.cursor-mcp/oauth/callback, in one registration with https and loopback URIs",
 )];
 
-/// What some server or browser could read as another path: `.`, `/` and `\` encoded, once or twice.
-const AMBIGUOUS: [&str; 5] = ["\\", "%2e", "%2f", "%5c", "%25"];
+/// What some server or browser could read as another path: `.`, `/` and `\` encoded, once or twice, and NUL.
+const AMBIGUOUS: [&str; 6] = ["\\", "%2e", "%2f", "%5c", "%25", "%00"];
 
 /// Who is behind a redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +87,9 @@ impl RedirectUri {
     #[must_use]
     pub fn host(&self) -> String {
         let url = self.url();
-        match self.receiver() {
-            Receiver::PrivateUse => format!("{}:", url.scheme()),
-            Receiver::Web | Receiver::Loopback => url.host_str().unwrap_or_default().to_owned(),
+        match url.scheme() {
+            "https" | "http" => url.host_str().unwrap_or_default().to_owned(),
+            scheme => format!("{scheme}:"),
         }
     }
 
@@ -100,6 +103,12 @@ impl RedirectUri {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.url().port()
+    }
+
+    /// Whether it has a query.
+    #[must_use]
+    pub fn has_query(&self) -> bool {
+        self.url().query().is_some()
     }
 
     /// The path alone.
@@ -153,13 +162,28 @@ impl RedirectUri {
     }
 }
 
+/// A host has one spelling: `example.com.` is the same name, and compared as text it is another.
+fn has_plain_host(url: &Url) -> bool {
+    let plain = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    match url.host() {
+        Some(Host::Domain(name)) => name.split('.').all(plain),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        None => false,
+    }
+}
+
 fn receiver(url: &Url) -> Option<Receiver> {
     let scheme = url.scheme();
     match scheme {
-        "https" => url.has_host().then_some(Receiver::Web),
+        "https" => has_plain_host(url).then_some(Receiver::Web),
         "http" => is_loopback(url).then_some(Receiver::Loopback),
         _ => {
-            let private = scheme.contains('.') || VENDOR_SCHEMES.iter().any(|(vendor, _)| *vendor == scheme);
+            let of_vendor = |(vendor, begins, _): &(&str, &str, &str)| {
+                *vendor == scheme && url.as_str().starts_with(begins)
+            };
+            let private = scheme.contains('.') || VENDOR_SCHEMES.iter().any(of_vendor);
             // RFC 8252 §7.1 writes a single slash; many write an authority. Both are read alike everywhere.
             (private && (url.has_host() || url.path().starts_with('/'))).then_some(Receiver::PrivateUse)
         }

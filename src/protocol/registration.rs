@@ -107,9 +107,17 @@ fn application_type(said: Option<&Value>, redirect_uris: &[RedirectUri]) -> Appl
     }
 }
 
-/// A name without control characters, at most [`MAX_NAME_CHARS`] long, runs of white space as one.
+/// What turns the direction of the text around it (Unicode's `Bidi_Control`), or has no width: a name with it reads
+/// as another.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A name without what is not seen, at most [`MAX_NAME_CHARS`] long, runs of white space as one.
 fn shown_name(name: &str) -> String {
-    let words: Vec<&str> = name.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let unseen = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
+    let words: Vec<&str> = name.split(unseen).collect();
     let spaced = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     spaced.chars().take(MAX_NAME_CHARS).collect()
 }

@@ -18,6 +18,7 @@ use entrada::domain::document::Stored;
 use entrada::domain::document::Version;
 use entrada::domain::document::WriteId;
 use entrada::domain::event::EventName;
+use entrada::domain::trust::Trust;
 use entrada::flows::administer::Selection;
 use entrada::ports::store::Listing;
 use entrada::ports::store::Store;
@@ -460,8 +461,9 @@ async fn connect_does_not_make_the_gateway_a_tunnel() {
 /// four approved logins, as large as they may be, and the way back from Entra, over HTTP/2.
 #[tokio::test(flavor = "multi_thread")]
 async fn four_logins_fit_a_request_over_http2() {
-    let entrada = Entrada::start().await;
-    let redirect = format!("https://claude.ai/api/mcp/auth_callback?{}", "r".repeat(460));
+    let trust = Trust { hosts: vec!["client.example.net".to_owned()], ..Trust::default() };
+    let entrada = Entrada::with(Setup { trust, ..Setup::default() }).await;
+    let redirect = format!("https://client.example.net/cb?{}", "r".repeat(460));
     let client = Client::register_with(
         &entrada,
         json!({ "redirect_uris": [redirect], "client_name": "n".repeat(80) }),
@@ -534,5 +536,9 @@ async fn a_slow_store_does_not_queue_the_callers_of_a_grant() {
     away.store(true, Ordering::SeqCst);
     let answers = join_all((0..10).map(|_| entrada.send(call(&tokens.access, "POST", "/mcp")))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "one asks, and all take the last known state");
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        2,
+        "one asks of the grant and one of the blocks, and all take the last known state"
+    );
 }

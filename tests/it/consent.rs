@@ -162,6 +162,14 @@ async fn a_form_counts_only_in_the_browser_it_was_made_for() {
         assert!(asked.body.contains("Please decide once more."), "{}", asked.body);
     }
     let login = hidden(&page.body, "login").unwrap();
+    let mut elsewhere = form_request("/consent", &[("login", &login), ("decision", "approve")]);
+    elsewhere.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
+    let refused = attacker.send(&entrada, elsewhere).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("set-cookie")),
+        (403, ""),
+        "without Sec-Fetch-Site as well"
+    );
     for site in ["cross-site", "same-site", "none"] {
         let mut request = form_request("/consent", &[("login", &login), ("decision", "approve")]);
         request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
@@ -307,6 +315,7 @@ async fn a_page_that_was_fetched_ahead_locks_nobody_out() {
     let asked = browser.decide(&entrada, &seen, "approve").await;
     assert_eq!(asked.status, 200);
     assert!(asked.body.contains("Please decide once more."), "{}", asked.body);
+    assert_eq!(entrada.events.count(EventName::ConsentShown), 3);
     assert_eq!(entrada.events.count(EventName::ConsentApproved), 0, "nothing is decided by the first form");
     let approved = browser.decide(&entrada, &asked, "approve").await;
     let callback = browser.at_idp(&entrada, &approved.location()).await;
@@ -356,7 +365,13 @@ async fn an_application_is_opened_by_a_page() {
     let client = Client::register_with(&entrada, json!({ "redirect_uris": [uri] })).await;
     let mut browser = Browser::default();
     let page = browser.open(&entrada, &client.authorize(&[])).await;
-    assert!(page.body.contains("A program on this computer (<code>cursor:</code>)"), "{}", page.body);
+    assert!(
+        page.body.contains(
+            "A program on this computer (<code>cursor://anysphere.cursor-mcp/oauth/callback</code>)"
+        ),
+        "{}",
+        page.body
+    );
     assert!(page.body.contains("Did you start this?"), "{}", page.body);
     let callback = browser.to_callback(&entrada, &client.authorize(&[])).await;
     let opened = browser.open(&entrada, callback.as_str()).await;
@@ -366,6 +381,11 @@ async fn an_application_is_opened_by_a_page() {
     assert_eq!(parameter(&back, "iss").as_deref(), Some(ISSUER));
     let code = parameter(&back, "code").unwrap();
     assert_eq!(client.redeem(&entrada, &code).await.status, 200);
+    // Who declines is not sent into it: the button is there.
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let declined = browser.decide(&entrada, &page, "deny").await;
+    assert_eq!((declined.status.as_u16(), declined.header("refresh")), (200, ""));
+    assert!(declined.body.contains("error=access_denied"), "{}", declined.body);
     // Before anybody has acted, none is opened.
     let refused = Browser::default().open(&entrada, &client.authorize(&[("response_type", "token")])).await;
     assert_eq!(

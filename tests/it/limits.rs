@@ -268,10 +268,25 @@ async fn a_flood_of_false_tokens_is_answered_and_leaves_no_more_lines_than_the_l
     let rate = Rate { count: NonZeroU32::new(5).unwrap(), period: Duration::from_mins(1) };
     let limits = Limits { per_address: Some(rate), proxies: 0 };
     let entrada = Entrada::with(Setup { limits, resources, ..Setup::default() }).await;
-    for _ in 0..50 {
-        let request = Request::post("/mcp").header("authorization", "Bearer false");
-        let answer = entrada.send(from(HERE, request.body(Body::empty()).unwrap())).await;
-        assert_eq!(answer.status, 401, "a client that is told 429 would not sign in again");
+    let with = |method: &str, target: &str| {
+        Request::builder().method(method).uri(target).header("authorization", "Bearer x")
+    };
+    for _ in 0..20 {
+        for (request, status) in [
+            (with("POST", "/mcp"), 401),
+            (with("POST", "/mcp").header("authorization", "Bearer y"), 400),
+            (with("POST", "/mcp?access_token=x"), 400),
+            (with("PUT", "/mcp"), 405),
+        ] {
+            let answer = entrada.send(from(HERE, request.body(Body::empty()).unwrap())).await;
+            assert_eq!(answer.status.as_u16(), status, "a client that is told 429 would not sign in again");
+        }
     }
-    assert_eq!(entrada.events.reasons(EventName::RequestRefused), ["token_not_ours"; 5]);
+    assert_eq!(entrada.events.count(EventName::RequestRefused), 5);
+    // Any other scheme is no credential here.
+    for n in 0..6 {
+        let request = Request::post("/mcp").header("authorization", "Basic x");
+        let answer = entrada.send(from(HERE, request.body(Body::empty()).unwrap())).await;
+        assert_eq!(answer.status.as_u16(), if n < 5 { 401 } else { 429 });
+    }
 }

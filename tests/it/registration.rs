@@ -72,6 +72,8 @@ async fn schemes_are_https_http_on_loopback_and_private_use_with_a_dot_or_of_a_v
         "ws://localhost/cb",
         "vscode://vscode.github-authentication/cb",
         "com.example.app:callback",
+        "cursor://anysphere.cursor-deeplink/mcp/install?name=x",
+        "cursor://anysphere.cursor-mcp/other",
         "urn:ietf:wg:oauth:2.0:oob",
     ] {
         assert!(registered(&entrada, &[bad]).await.is_empty(), "{bad}");
@@ -109,6 +111,12 @@ async fn what_can_be_read_in_two_ways_is_refused() {
         "https://client.example.com/cb?code=x",
         "https://client.example.com/cb?state=x",
         "https:/client.example.com/cb",
+        "https://client.example.com./cb",
+        "https://vscode.dev./evil",
+        "https://client..example.com/cb",
+        "https://./cb",
+        "https://'/cb",
+        "https://client.example.com/cb%00",
         "https://",
         "//client.example.com/cb",
         "/cb",
@@ -135,6 +143,9 @@ async fn where_tenants_share_a_host_the_path_decides_what_may_be_registered() {
         ("https://claude.ai/api/mcp/auth_callback", true),
         ("https://claude.ai/api/mcp/auth_callback/x", false),
         ("https://claude.ai/public/artifacts/x", false),
+        ("https://chatgpt.com/connector/oauth/..;/..;/g/x", false),
+        ("https://chatgpt.com/connector/oauth/a%3bb", false),
+        ("https://vscode.dev/redirect?url=vscode%3A%2F%2Fattacker.extension", false),
         ("https://oauth-redirect.googleusercontent.com/r/a-project", true),
         ("https://oauth-redirect.googleusercontent.com/other", false),
     ] {
@@ -158,6 +169,45 @@ async fn authorize_compares_exactly_what_a_path_let_in() {
         assert!(answer.body.contains("redirect_not_registered"), "{other}");
     }
     assert_eq!(entrada.get(&client.authorize(&[])).await.status, 200);
+}
+
+/// A vendor's customer is not the vendor: nobody is sent to one before acting.
+#[tokio::test]
+async fn an_address_that_anybody_may_have_at_a_vendor_is_no_open_redirect() {
+    let entrada = Entrada::start().await;
+    for (uri, status) in [
+        ("https://oauth-redirect.googleusercontent.com/r/anybodys-project", 400),
+        ("https://global.consent.azure-apim.net/redirect/anybodys-tool", 400),
+        ("https://chatgpt.com/connector/oauth/anybodys", 400),
+        ("https://claude.ai/api/mcp/auth_callback", 302),
+    ] {
+        let client = Client::register_with(&entrada, json!({ "redirect_uris": [uri] })).await;
+        let refused = entrada.get(&client.authorize(&[("response_type", "token")])).await;
+        assert_eq!(refused.status.as_u16(), status, "{uri}");
+        let back = "error=unsupported_response_type";
+        assert!(
+            refused.header("location").contains(back) || refused.body.contains(back),
+            "{uri}: a link at least"
+        );
+    }
+}
+
+#[tokio::test]
+async fn trust_that_was_taken_away_counts_for_logins_under_way() {
+    let uris = json!({ "redirect_uris": ["https://client.example.net/cb"] });
+    let open = || Trust { open: true, ..Trust::default() };
+    let entrada = Entrada::with(Setup { trust: open(), ..Setup::default() }).await;
+    let client = Client::register_with(&entrada, uris).await;
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &client.authorize(&[])).await;
+    let callback = browser.to_callback(&entrada, &client.authorize(&[])).await;
+    let entrada = entrada.again(Setup::default()).await;
+    for decision in ["approve", "deny"] {
+        let refused = browser.decide(&entrada, &page, decision).await;
+        assert_eq!((refused.status.as_u16(), refused.header("location")), (400, ""), "{decision}");
+    }
+    let refused = browser.open(&entrada, callback.as_str()).await;
+    assert!(refused.status == 400 && !refused.body.contains("client.example.net"), "{}", refused.body);
 }
 
 #[tokio::test]
@@ -305,6 +355,7 @@ async fn the_name_of_a_known_client_goes_only_with_its_host() {
         ("Claude", "https://acme.example/cb", false),
         ("CLAUDE connector", "https://acme.example/cb", false),
         ("\u{421}l\u{430}ude", "https://acme.example/cb", false),
+        ("Claude (Power Apps)", "https://global.consent.azure-apim.net/redirect/x", false),
         ("Visual Studio Code", "https://claude.ai/api/mcp/auth_callback", false),
     ] {
         let client = json!({ "client_name": name, "redirect_uris": [uri] });
@@ -348,4 +399,15 @@ async fn who_has_to_register_anew_is_told_how_in_each_application() {
     }
     let page = entrada.get(&client.authorize(&[("redirect_uri", "http://localhost/elsewhere")])).await;
     assert!(page.body.contains("Test Client"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_name_has_nothing_in_it_that_is_not_seen() {
+    let entrada = Entrada::start().await;
+    for (name, kept) in
+        [("\u{202e}edualC", "edualC"), ("Cl\u{200b}aude", "Cl aude"), (" a\u{2066}\n b ", "a b")]
+    {
+        let body = json!({ "client_name": name, "redirect_uris": ["http://localhost/"] });
+        assert_eq!(told(&entrada, body).await["client_name"], kept);
+    }
 }
