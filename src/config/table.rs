@@ -112,7 +112,8 @@ pub static SETTINGS: &[Setting] = &[
         "dcr.enabled",
         Kind::Flag,
         Is("true"),
-        "Whether clients may register themselves (RFC 7591); where not, those that did before are unknown too",
+        "Whether clients may register themselves (RFC 7591); where not, those that did before are unknown too, and what \
+         they hold ends with its access token",
     ),
     setting(
         "dcr.secret_hosts",
