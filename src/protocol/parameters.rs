@@ -46,7 +46,7 @@ impl Parameters {
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
-    /// Checks that no parameter of [`ONCE`] stands twice, whether this request needs it or not.
+    /// Checks that no parameter that we know stands twice, whether this request needs it or not.
     pub fn each_once(&self) -> Result<(), Duplicated> {
         let mut seen = HashSet::new();
         let mut names = self.0.iter().map(|(name, _)| name.as_str()).filter(|name| ONCE.contains(name));
