@@ -96,8 +96,13 @@ impl AuthServer {
                     None => self.vouched(grant, &version, now).await?,
                 };
                 *turn = Some((vouched.clone(), version.clone()));
-                // The provider may have taken its time, and the operator may have used it.
-                self.admit(&client.id, &vouched.body.redirect_uri).await?;
+                // The provider may have taken its time, and the operator may have used it. Nothing of ours is spent
+                // then, but the provider's token may be: the new one is kept for when the client is let in again.
+                if let Err(why) = self.admit(&client.id, &vouched.body.redirect_uri).await {
+                    self.swap_grant(&vouched, &version).await?;
+                    *turn = None;
+                    return Err(why.into());
+                }
                 let mut next = vouched
                     .rotated(now, &self.policy().lifetimes, resource.access)
                     .ok_or(Reason::TokenUnknown)?;

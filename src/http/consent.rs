@@ -49,7 +49,7 @@ pub async fn consent(
             cookies.keep_ended(&mut response, &ended);
             response
         }
-        Err(reason) => pages.refusal(reason, None),
+        Err(reason) => pages.refusal(reason),
     }
 }
 

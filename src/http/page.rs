@@ -97,8 +97,8 @@ impl Pages {
     }
 
     /// Says why something was refused, and what to do next.
-    pub fn refusal(&self, refusal: impl Refusal, back: Option<&str>) -> Response {
-        self.refusal_about(refusal, back, &[])
+    pub fn refusal(&self, refusal: impl Refusal) -> Response {
+        self.refusal_about(refusal, None, &[])
     }
 
     /// The same, naming what it is about.

@@ -38,12 +38,17 @@ struct Stand {
 }
 
 async fn stand() -> Stand {
+    stand_before(false).await
+}
+
+/// Before Entra, or before a provider that rotates its refresh tokens.
+async fn stand_before(oidc: bool) -> Stand {
     let upstream = Upstream::start().await;
     let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
     let course = Arc::new(Course::default());
     let there = Arc::clone(&course);
     let decorate = Box::new(move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _);
-    let entrada = Entrada::with(Setup { resources, decorate, ..Setup::default() }).await;
+    let entrada = Entrada::with(Setup { resources, decorate, oidc, ..Setup::default() }).await;
     let uris = json!({ "redirect_uris": [format!("https://{HOST}/api/mcp/auth_callback")] });
     let client = Client::register_with(&entrada, uris).await;
     let tokens = client.tokens(&entrada).await;
@@ -78,6 +83,18 @@ impl Stand {
         let answer = self.call().await;
         assert_eq!((answer.status.as_u16(), answer.error().as_str()), (401, "invalid_token"));
         assert!(answer.body.contains("has blocked this client"), "{}", answer.body);
+    }
+
+    fn is_blocked_while_the_provider_answers(&self) {
+        let (auth, id) = (self.entrada.auth.clone(), self.client.id.clone());
+        self.entrada.script.answer_with(move |endpoint, _| {
+            if endpoint == Endpoint::Token {
+                let (auth, target) = (auth.clone(), Target::Client(id.clone()));
+                let block = async move { auth.block(target).await };
+                block_in_place(|| Handle::current().block_on(block)).unwrap();
+            }
+            None
+        });
     }
 
     async fn is_in(&self) {
@@ -261,19 +278,25 @@ async fn who_is_refused_is_in_the_audit_trail() {
 async fn a_block_during_a_refresh_lets_no_token_out_and_spends_nothing() {
     let stand = stand().await;
     stand.entrada.advance(301);
-    let (auth, id) = (stand.entrada.auth.clone(), stand.client.id.clone());
-    stand.entrada.script.answer_with(move |endpoint, _| {
-        if endpoint == Endpoint::Token {
-            let (auth, target) = (auth.clone(), Target::Client(id.clone()));
-            let block = async move { auth.block(target).await };
-            block_in_place(|| Handle::current().block_on(block)).unwrap();
-        }
-        None
-    });
+    stand.is_blocked_while_the_provider_answers();
     let refused = stand.client.refresh(&stand.entrada, &stand.tokens.refresh).await;
     assert_eq!((refused.status.as_u16(), refused.error().as_str()), (401, "invalid_client"));
     assert_eq!(stand.call().await.status, 401);
     stand.entrada.script.honest();
+    stand.entrada.auth.unblock(stand.me()).await.unwrap();
+    Tokens::of(&stand.client.refresh(&stand.entrada, &stand.tokens.refresh).await);
+}
+
+/// A provider that rotates has spent the token that it was asked with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_during_a_refresh_keeps_what_the_provider_gave_for_later() {
+    let stand = stand_before(true).await;
+    stand.entrada.advance(301);
+    stand.is_blocked_while_the_provider_answers();
+    let refused = stand.client.refresh(&stand.entrada, &stand.tokens.refresh).await;
+    assert_eq!((refused.status.as_u16(), refused.error().as_str()), (401, "invalid_client"));
+    stand.entrada.script.honest();
+    stand.entrada.advance(301);
     stand.entrada.auth.unblock(stand.me()).await.unwrap();
     Tokens::of(&stand.client.refresh(&stand.entrada, &stand.tokens.refresh).await);
 }
