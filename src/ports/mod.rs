@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod documents;
 pub mod idp;
 pub mod root_key;
 pub mod store;
