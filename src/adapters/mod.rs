@@ -6,3 +6,4 @@ pub mod measured;
 pub mod oidc;
 pub mod root_key_file;
 pub mod system;
+pub mod web_documents;

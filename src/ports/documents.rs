@@ -18,7 +18,7 @@ pub struct Validators {
 pub struct Fetched {
     /// `None` when the document is the one that the validators name (304).
     pub text: Option<String>,
-    /// Of this answer.
+    /// Of this answer; what a 304 does not repeat, as it was known.
     pub validators: Validators,
     /// How much longer HTTP lets it be used without asking again (RFC 9111 §4.2); zero where it says nothing.
     pub fresh_for: Duration,
@@ -27,14 +27,15 @@ pub struct Fetched {
 /// Why a document was not fetched. Each carries a word of ours for the log; nothing of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotFetched {
-    /// The host cannot be found, connected to, or does not answer in time; or it says 403, 429 or 5xx, which bot
-    /// protection does as well. It tells nothing of the document.
+    /// The host cannot be found, connected to, or does not answer in time; its name leads to an address that is
+    /// not global; or it says 403, 429 or 5xx, which bot protection does as well. It tells nothing of the document.
     #[error("the host does not give it at the moment: {0}")]
     Away(&'static str),
     /// 404 or 410: there is none, or no longer.
     #[error("there is none")]
     Missing,
-    /// What came is no document: a redirect, too long, of another type, not text.
+    /// What came is no document: a redirect, too long, of another type, not text. Or nothing was asked for, as the
+    /// address is no https URL with a host name.
     #[error("what came is no document: {0}")]
     Unusable(&'static str),
 }
