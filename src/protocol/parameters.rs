@@ -7,7 +7,9 @@ use url::form_urlencoded;
 
 /// Every parameter that we know and that may stand once, of any request. `resource` may be repeated (RFC 8707 §2),
 /// and those that we do not know are ignored, as RFC 6749 §3.1 wants.
-const ONCE: [&str; 18] = [
+const ONCE: [&str; 20] = [
+    "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code",

@@ -53,8 +53,13 @@ pub struct ClientMetadata {
 }
 
 impl ClientMetadata {
-    /// Reads the body of a registration request. `acceptable` may refuse more redirect URIs.
-    pub fn read(body: &Value, acceptable: impl Fn(&RedirectUri) -> bool) -> Result<Self, NotRegistrable> {
+    /// Reads the body of a registration request, or a document that says the same. `served` are the methods that
+    /// may be asked for there; `acceptable` may refuse more redirect URIs.
+    pub fn read(
+        body: &Value,
+        served: &[AuthMethod],
+        acceptable: impl Fn(&RedirectUri) -> bool,
+    ) -> Result<Self, NotRegistrable> {
         let members = body.as_object().ok_or(NotRegistrable::Malformed)?;
         let text = |name| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -78,7 +83,7 @@ impl ClientMetadata {
             client_name: shown_name(text("client_name")?.unwrap_or_default()),
             application_type: application_type(members.get("application_type"), &redirect_uris),
             redirect_uris,
-            token_endpoint_auth_method: auth_method(text("token_endpoint_auth_method")?, members)?,
+            token_endpoint_auth_method: auth_method(text("token_endpoint_auth_method")?, members, served)?,
             scope: Scopes::parse(text("scope")?.unwrap_or_default()),
         })
     }
@@ -89,12 +94,13 @@ impl ClientMetadata {
 fn auth_method(
     asked: Option<&str>,
     members: &Map<String, Value>,
+    served: &[AuthMethod],
 ) -> Result<Option<AuthMethod>, NotRegistrable> {
     let Some(asked) = asked.filter(|name| !name.is_empty()) else { return Ok(None) };
     let listed = members.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
     let others = listed.into_iter().flatten().filter_map(Value::as_str);
-    let served = AuthMethod::parse(asked).or_else(|| others.filter_map(AuthMethod::parse).next());
-    served.map(Some).ok_or(NotRegistrable::AuthMethod)
+    let mut named = [asked].into_iter().chain(others);
+    named.find_map(|name| AuthMethod::parse(name, served)).map(Some).ok_or(NotRegistrable::AuthMethod)
 }
 
 /// As the client says, or as its redirect URIs tell.
@@ -119,7 +125,9 @@ fn shown_name(name: &str) -> String {
     let unseen = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
     let words: Vec<&str> = name.split(unseen).collect();
     let spaced = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    spaced.chars().take(MAX_NAME_CHARS).collect()
+    let cut: String = spaced.chars().take(MAX_NAME_CHARS).collect();
+    // Registered again as it was answered, it has to be the same.
+    cut.trim_end().to_owned()
 }
 
 /// The registration response (RFC 7591 §3.2.1). It may hold a secret: it has no `Debug`.
@@ -163,6 +171,46 @@ impl RegistrationResponse {
             response_types: ["code"],
             application_type: granted.application_type,
             scope: granted.scope.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_method_is_the_first_that_is_asked_for_and_served() {
+        const DOCUMENT: [AuthMethod; 2] = [AuthMethod::None, AuthMethod::PrivateKeyJwt];
+        let read = |metadata: &Value, served: &[AuthMethod]| {
+            let mut body = metadata.clone();
+            body["redirect_uris"] = json!(["https://app.example/callback"]);
+            ClientMetadata::read(&body, served, |_| true).map(|metadata| metadata.token_endpoint_auth_method)
+        };
+        let asks = |method: &str, listed: &[&str]| json!({ "token_endpoint_auth_method": method, "token_endpoint_auth_methods_supported": listed });
+        let refused = Err(NotRegistrable::AuthMethod);
+        for (metadata, registered, documented) in [
+            (json!({}), Ok(None), Ok(None)),
+            (asks("none", &[]), Ok(Some(AuthMethod::None)), Ok(Some(AuthMethod::None))),
+            (asks("private_key_jwt", &[]), refused, Ok(Some(AuthMethod::PrivateKeyJwt))),
+            // As ChatGPT does.
+            (
+                asks("private_key_jwt", &["none", "private_key_jwt"]),
+                Ok(Some(AuthMethod::None)),
+                Ok(Some(AuthMethod::PrivateKeyJwt)),
+            ),
+            (asks("client_secret_basic", &[]), Ok(Some(AuthMethod::ClientSecretBasic)), refused),
+            (
+                asks("client_secret_post", &["private_key_jwt"]),
+                Ok(Some(AuthMethod::ClientSecretPost)),
+                Ok(Some(AuthMethod::PrivateKeyJwt)),
+            ),
+            (asks("tls_client_auth", &["client_secret_jwt"]), refused, refused),
+        ] {
+            assert_eq!(read(&metadata, &AuthMethod::REGISTRABLE), registered, "{metadata}");
+            assert_eq!(read(&metadata, &DOCUMENT), documented, "{metadata}");
         }
     }
 }
