@@ -17,6 +17,7 @@ impl Audit for TracingAudit {
             grant = event.grant,
             subject = event.subject,
             redirect_host = event.redirect_host,
+            document = event.document,
             document_host = event.document_host,
             resource = event.resource,
             scope = event.scope,

@@ -67,6 +67,12 @@ impl Blocks {
         })
     }
 
+    /// Whether nothing is fetched from a host.
+    #[must_use]
+    pub fn forbid_document_host(&self, host: &str) -> bool {
+        self.0.iter().any(|block| matches!(&block.what, Blocked::DocumentHost(blocked) if blocked == host))
+    }
+
     /// These and one more.
     pub fn with(mut self, what: Blocked, since: Timestamp) -> Result<Self, Unchanged> {
         if self.0.iter().any(|block| block.what == what) {

@@ -1,27 +1,34 @@
-//! Clients: those that carry their own registration, and those that the operator wrote into the configuration.
+//! Clients: those that carry their own registration, those that publish a document of themselves, and those that the
+//! operator wrote into the configuration.
 //!
 //! A client that registers itself gets a `client_id` that describes and authenticates itself. Nobody has to
 //! remember it, so that registering costs nothing, and a client survives a restart, a new replica and an empty
 //! store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 use sha2::Digest;
 use sha2::Sha256;
 use url::Url;
 
+use crate::domain::client_keys::BadKeys;
+use crate::domain::client_keys::ClientKeys;
 use crate::domain::keys::Generation;
 use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
 use crate::domain::keys::Purpose;
 use crate::domain::keys::TAG_LEN;
-use crate::domain::time::Timestamp;
 use crate::protocol::client_auth::AuthMethod;
+use crate::protocol::client_document::ClientDocument;
+use crate::protocol::client_document::Keys;
+use crate::protocol::client_id_url::ClientIdUrl;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::registration::ClientMetadata;
 use crate::protocol::scope::Scopes;
@@ -79,26 +86,48 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// A client that is known: its id was authenticated, or found in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A client that is known: its id was authenticated, found in the configuration, or is the address of its document.
+#[derive(Clone, Debug)]
 pub struct Client {
     pub id: ClientId,
-    /// What it is called; [`Client::is_configured`] tells by whom.
+    /// What it is called; [`Client::voucher`] tells by whom.
     pub name: String,
     pub redirect_uris: Vec<RedirectUri>,
     pub auth_method: AuthMethod,
     /// What it said it would ask for, which limits nothing; for a configured client, all that it may have.
     pub scope: Scopes,
+    /// Present exactly when `auth_method` is `private_key_jwt`.
+    pub public_keys: Option<PublicKeys>,
     origin: Origin,
 }
 
 /// How a client came here, and so how its secret is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Origin {
     /// By dynamic registration: its secret is a MAC over its id.
     Registered,
     /// By the operator, with the SHA-256 of a secret if it has one.
     Configured { secret_sha256: Option<[u8; 32]> },
+    /// By its metadata document, whose hash this is.
+    Published { address: ClientIdUrl, document: String },
+}
+
+/// Where the keys are by which a client authenticates.
+#[derive(Clone, Debug)]
+pub enum PublicKeys {
+    Known(Arc<ClientKeys>),
+    At(ClientIdUrl),
+}
+
+/// Who says that a client is what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voucher<'a> {
+    /// Whoever runs this server.
+    Operator,
+    /// The host that publishes its document, which lies here.
+    Document(&'a ClientIdUrl),
+    /// Nobody but itself.
+    Nobody,
 }
 
 /// A client that the operator writes into the configuration (`[[client]]`).
@@ -109,8 +138,10 @@ pub struct ConfiguredClient {
     pub redirect_uris: Vec<RedirectUri>,
     /// All that it may have; nothing here limits nothing.
     pub scopes: Scopes,
-    /// SHA-256 of its secret, which is random and long; `None` for a public client.
+    /// SHA-256 of its secret, which is random and long; `None` for one without.
     pub secret_sha256: Option<[u8; 32]>,
+    /// The keys by which it authenticates, a JWK Set, in place of a secret.
+    pub jwks: Option<Value>,
 }
 
 /// Our own registration at the identity provider.
@@ -119,19 +150,6 @@ pub struct UpstreamApp {
     /// Tenant id, or the issuer of a provider that has none.
     pub tenant: String,
     pub client_id: String,
-}
-
-/// What the store remembers of a client that people have signed in with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientRecord {
-    pub client_id: String,
-    pub client_name: String,
-    pub redirect_uri: RedirectUri,
-    pub auth_method: AuthMethod,
-    /// The application at the identity provider that this client's users sign in to.
-    pub upstream: UpstreamApp,
-    pub first_used_at: Timestamp,
-    pub last_used_at: Timestamp,
 }
 
 /// What lies in a client id. The order of the fields is the format.
@@ -160,15 +178,9 @@ impl Client {
         auth_method: AuthMethod,
         salt: [u8; 16],
     ) -> Result<Self, TooLong> {
-        let mut redirect_uris: Vec<RedirectUri> = Vec::new();
-        for uri in metadata.redirect_uris.iter().map(RedirectUri::without_loopback_port) {
-            if !redirect_uris.contains(&uri) {
-                redirect_uris.push(uri);
-            }
-        }
         let registration = Registration {
             name: metadata.client_name.clone(),
-            redirect_uris,
+            redirect_uris: without_loopback_ports(&metadata.redirect_uris),
             auth_method,
             scope: metadata.scope.clone(),
             salt: (auth_method != AuthMethod::None).then_some(salt),
@@ -201,18 +213,63 @@ impl Client {
     }
 
     /// A client that the operator wrote down. A secret may come in the header or in the form.
-    #[must_use]
-    pub fn configured(client: ConfiguredClient) -> Self {
-        let ConfiguredClient { id, name, redirect_uris, scopes: scope, secret_sha256 } = client;
-        let auth_method = secret_sha256.map_or(AuthMethod::None, |_| AuthMethod::ClientSecretBasic);
+    pub fn configured(client: ConfiguredClient) -> Result<Self, BadKeys> {
+        let ConfiguredClient { id, name, redirect_uris, scopes: scope, secret_sha256, jwks } = client;
+        let keys = jwks.map(|set| ClientKeys::read(&set)).transpose()?;
+        let public_keys = keys.map(|keys| PublicKeys::Known(Arc::new(keys)));
+        let auth_method = match (&public_keys, secret_sha256) {
+            (Some(_), _) => AuthMethod::PrivateKeyJwt,
+            (None, Some(_)) => AuthMethod::ClientSecretBasic,
+            (None, None) => AuthMethod::None,
+        };
         let origin = Origin::Configured { secret_sha256 };
-        Self { id: ClientId(id), name, redirect_uris, auth_method, scope, origin }
+        Ok(Self { id: ClientId(id), name, redirect_uris, auth_method, scope, public_keys, origin })
+    }
+
+    /// The client that the document at `address` describes, whose text is `text`.
+    pub fn published(address: &ClientIdUrl, document: ClientDocument, text: &str) -> Result<Self, BadKeys> {
+        let ClientDocument { metadata, keys } = document;
+        let public_keys = match keys {
+            None => None,
+            Some(Keys::Within(set)) => Some(PublicKeys::Known(Arc::new(ClientKeys::read(&set)?))),
+            Some(Keys::At(address)) => Some(PublicKeys::At(address)),
+        };
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let document = URL_SAFE_NO_PAD.encode(&digest[..12]);
+        Ok(Self {
+            id: ClientId(address.as_str().to_owned()),
+            name: metadata.client_name,
+            redirect_uris: without_loopback_ports(&metadata.redirect_uris),
+            auth_method: metadata.token_endpoint_auth_method.unwrap_or(AuthMethod::None),
+            scope: metadata.scope,
+            public_keys,
+            origin: Origin::Published { address: address.clone(), document },
+        })
+    }
+
+    /// Who says that it is what it is called.
+    #[must_use]
+    pub fn voucher(&self) -> Voucher<'_> {
+        match &self.origin {
+            Origin::Configured { .. } => Voucher::Operator,
+            Origin::Published { address, .. } => Voucher::Document(address),
+            Origin::Registered => Voucher::Nobody,
+        }
     }
 
     /// Whether the operator vouches for it, its name and its redirect URIs.
     #[must_use]
     pub fn is_configured(&self) -> bool {
-        matches!(self.origin, Origin::Configured { .. })
+        self.voucher() == Voucher::Operator
+    }
+
+    /// A short hash of its metadata document, where it has one: which of its versions somebody saw.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Published { document, .. } => Some(document),
+            Origin::Registered | Origin::Configured { .. } => None,
+        }
     }
 
     /// The secret of a confidential client that registered itself: a MAC over its id, so that it need not be
@@ -221,7 +278,9 @@ impl Client {
     /// `None` for any other.
     #[must_use]
     pub fn secret(&self, keys: &KeyRing) -> Option<String> {
-        if self.auth_method == AuthMethod::None || self.is_configured() {
+        let by_secret =
+            matches!(self.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+        if !by_secret || self.is_configured() {
             return None;
         }
         let generation = keys.current();
@@ -274,7 +333,19 @@ impl Registration {
             redirect_uris: self.redirect_uris,
             auth_method: self.auth_method,
             scope: self.scope,
+            public_keys: None,
             origin: Origin::Registered,
         }
     }
+}
+
+/// Native clients take any free port (RFC 8252 §7.3), whatever they named before.
+fn without_loopback_ports(named: &[RedirectUri]) -> Vec<RedirectUri> {
+    let mut redirect_uris: Vec<RedirectUri> = Vec::new();
+    for uri in named.iter().map(RedirectUri::without_loopback_port) {
+        if !redirect_uris.contains(&uri) {
+            redirect_uris.push(uri);
+        }
+    }
+    redirect_uris
 }

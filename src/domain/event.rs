@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventName {
     ClientRegistered,
+    DocumentRefused,
+    DocumentKept,
     ConsentShown,
     ConsentApproved,
     ConsentDenied,
@@ -22,8 +24,10 @@ pub enum EventName {
 
 impl EventName {
     /// Every name, in the order of the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientRegistered,
+        Self::DocumentRefused,
+        Self::DocumentKept,
         Self::ConsentShown,
         Self::ConsentApproved,
         Self::ConsentDenied,
@@ -65,19 +69,31 @@ impl EventName {
                 "A client registered itself, which stores nothing; the host is that of its first redirect URI.",
                 &["client", "redirect_host"],
             ),
+            Self::DocumentRefused => (
+                "document.refused",
+                "A client's metadata document (`metadata`) or key set (`jwks`) was fetched and not given, or does not hold; the reason says which of the two, and why.",
+                &["client", "document_host", "call", "reason"],
+            ),
+            Self::DocumentKept => (
+                "document.kept",
+                "Its host does not give it at the moment: the last good copy serves, for 7 days at most.",
+                &["client", "document_host", "call"],
+            ),
             Self::ConsentShown => (
                 "consent.shown",
-                "A verified authorization request was answered with the consent page.",
-                &["client", "redirect_host", "resource", "scope"],
+                "A verified authorization request was answered with the consent page; `document` is the hash of the metadata document by which it named the client.",
+                &["client", "document", "redirect_host", "resource", "scope"],
             ),
             Self::ConsentApproved => (
                 "consent.approved",
                 "A person approved; the browser was sent to the identity provider.",
-                &["client", "redirect_host", "resource", "scope"],
+                &["client", "document", "redirect_host", "resource", "scope"],
             ),
-            Self::ConsentDenied => {
-                ("consent.denied", "A person declined.", &["client", "redirect_host", "resource", "scope"])
-            }
+            Self::ConsentDenied => (
+                "consent.denied",
+                "A person declined.",
+                &["client", "document", "redirect_host", "resource", "scope"],
+            ),
             Self::SignInCompleted => (
                 "signin.completed",
                 "The identity provider vouched for a person; a grant exists and its code is out.",
@@ -146,7 +162,9 @@ pub struct Event {
     /// `tid:oid`.
     pub subject: Option<String>,
     pub redirect_host: Option<String>,
-    /// Where a client's metadata document lies.
+    /// A short hash of a client's metadata document.
+    pub document: Option<String>,
+    /// Where it lies.
     pub document_host: Option<String>,
     pub resource: Option<String>,
     pub scope: Option<String>,

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::Serializer;
 
 use crate::domain::client::ClientId;
+use crate::domain::client_assertion::AssertionId;
 use crate::domain::document::Document;
 use crate::domain::document::DocumentKey;
 use crate::domain::document::State;
@@ -41,6 +42,9 @@ const SCHEMA: u16 = 1;
 
 /// A code that comes again within this time of its redemption is a client that retries, not a thief.
 pub const CODE_RETRY: Duration = Duration::from_secs(10);
+
+/// Assertions that a grant remembers. Each lives for five minutes, in which a client refreshes once or twice.
+const MAX_ASSERTIONS: usize = 8;
 
 /// A hash of the login's id and the person. In base64url it is the `sid` claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,8 +116,11 @@ impl<'de> Deserialize<'de> for UpstreamToken {
 pub struct GrantBody {
     pub client_id: ClientId,
     pub client_name: String,
-    /// How the client has to authenticate: never more weakly than when the grant was made.
+    /// How the client has to authenticate: never more weakly than it did before.
     pub auth_method: AuthMethod,
+    /// The last few assertions by which it did. None is taken twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<AssertionId>,
     pub redirect_uri: RedirectUri,
     pub code_challenge: CodeChallenge,
     /// Identifier of the resource.
@@ -130,6 +137,19 @@ pub struct GrantBody {
     pub upstream: Option<UpstreamToken>,
     /// When the identity provider last vouched for the person.
     pub vouched_at: Timestamp,
+}
+
+impl GrantBody {
+    /// Remembers how the client has authenticated.
+    pub fn note_client(&mut self, method: AuthMethod, assertion: Option<AssertionId>) {
+        if self.auth_method.is_weaker_than(method) {
+            self.auth_method = method;
+        }
+        if let Some(assertion) = assertion {
+            self.assertions.insert(0, assertion);
+            self.assertions.truncate(MAX_ASSERTIONS);
+        }
+    }
 }
 
 /// A grant as it was read, or as it is to be written.

@@ -12,6 +12,7 @@ use crate::domain::vendor::NeedsSecret;
 use crate::domain::vendor::vendor;
 use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::issuer::Issuer;
+use crate::protocol::metadata::Introductions;
 use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::registration::ClientMetadata;
@@ -58,7 +59,9 @@ impl Registration {
         let given = metadata.redirect_uris.iter().filter_map(needs).find(|need| match asked {
             None => true,
             Some(AuthMethod::None) => need.overrides_none,
-            Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) => false,
+            Some(
+                AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt,
+            ) => false,
         });
         given.map(|need| need.method).or(asked).unwrap_or(AuthMethod::None)
     }
@@ -87,6 +90,8 @@ pub struct Policy {
     pub limits: Limits,
     pub trust: Trust,
     pub registration: Registration,
+    /// Whether a client may be described by the document at the address that is its id.
+    pub metadata_documents: bool,
     /// Those that the operator wrote down.
     pub clients: Vec<Client>,
     pub resources: Resources,
@@ -95,4 +100,17 @@ pub struct Policy {
     /// What people know the identity provider by: Microsoft, or the provider's host.
     pub sign_in_with: String,
     pub brand: Brand,
+}
+
+impl Policy {
+    /// How clients may come to be known here.
+    #[must_use]
+    pub fn introductions(&self) -> Introductions {
+        let by_key = |client: &Client| client.auth_method == AuthMethod::PrivateKeyJwt;
+        Introductions {
+            registration: self.registration.enabled,
+            documents: self.metadata_documents,
+            keys: self.metadata_documents || self.clients.iter().any(by_key),
+        }
+    }
 }

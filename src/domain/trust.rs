@@ -1,10 +1,12 @@
-//! Whom a code may be sent to: one policy for every kind of client, by the host that receives it.
+//! Whom a code may be sent to: one policy for every kind of client, by the host that receives it, and by the one that
+//! publishes its document where it has one.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::domain::client::Client;
 use crate::domain::vendor::vendor;
+use crate::protocol::client_id_url::ClientIdUrl;
 use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::redirect_uri::VENDOR_SCHEMES;
@@ -105,13 +107,32 @@ impl Trust {
         }
     }
 
+    /// Whether a client's document or keys may be fetched from this address. What is said there of the client is as
+    /// good as the host's word, so at a vendor's host it is only what the vendor publishes.
+    #[must_use]
+    pub fn may_publish(&self, address: &ClientIdUrl) -> bool {
+        let (host, url) = (address.host(), address.url());
+        let path = url.path();
+        // Somebody else may listen at another port, or nobody, for which the host would seem to be down.
+        if url.port().is_some() {
+            return false;
+        }
+        let of_vendor = |allowed: &&'static str| url.query().is_none() && covers(allowed, path);
+        self.names(host, path)
+            || vendor(host).map_or(self.open, |vendor| vendor.documents.iter().any(of_vendor))
+    }
+
+    /// Whether the operator named the host, or the part of it that the path lies in.
+    fn names(&self, host: &str, path: &str) -> bool {
+        self.hosts.iter().any(|entry| match entry.find('/') {
+            None => entry == host,
+            Some(end) => &entry[..end] == host && covers(&entry[end..], path),
+        })
+    }
+
     fn standing_on_web(&self, redirect: &RedirectUri) -> Standing {
         let (host, path) = (redirect.host(), redirect.path());
-        let named = |entry: &String| match entry.find('/') {
-            None => *entry == host,
-            Some(end) => entry[..end] == host && covers(&entry[end..], &path),
-        };
-        if self.hosts.iter().any(named) {
+        if self.names(&host, &path) {
             return Standing::Named;
         }
         let Some(vendor) = vendor(&host).filter(|_| redirect.port().is_none()) else {

@@ -45,14 +45,18 @@ fn refusal(
     wants_json: bool,
     RequestId(request_id): RequestId,
 ) -> Response {
-    let Refused { reason, shown, client_name, redirect_host } = refused;
+    let Refused { reason, shown, client_name, document_host, redirect_host } = refused;
     let client = request.first("client_id").map(|id| ClientId::named(id.to_owned()).digest());
     let refused = RefusedClient { client, redirect_host: redirect_host.clone() };
-    let about: Vec<_> =
-        [("Application", client_name), ("Host", redirect_host), ("Request ID", Some(request_id))]
-            .into_iter()
-            .filter_map(|(label, value)| value.map(|value| (label, value)))
-            .collect();
+    let about: Vec<_> = [
+        ("Application", client_name),
+        ("Described by", document_host),
+        ("Host", redirect_host),
+        ("Request ID", Some(request_id)),
+    ]
+    .into_iter()
+    .filter_map(|(label, value)| value.map(|value| (label, value)))
+    .collect();
     let mut response = match shown {
         Shown::Redirect(location) => found(&location),
         Shown::PageWithLink(_) | Shown::Page if wants_json => refused_with_remedies(reason),

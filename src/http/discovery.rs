@@ -75,7 +75,7 @@ fn metadata(auth: &AuthServer) -> AuthorizationServerMetadata {
     let policy = auth.policy();
     let identifiers = policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
     let scopes = policy.resources.all_scopes();
-    AuthorizationServerMetadata::new(&policy.issuer, &scopes, identifiers, policy.registration.enabled)
+    AuthorizationServerMetadata::new(&policy.issuer, &scopes, identifiers, policy.introductions())
 }
 
 fn resource_metadata(auth: &AuthServer, resource: &Resource) -> ProtectedResourceMetadata {

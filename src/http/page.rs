@@ -12,8 +12,9 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 
 use crate::domain::policy::Policy;
-use crate::flows::begin::Begun;
-use crate::flows::begin::Consent;
+use crate::flows::ask::Begun;
+use crate::flows::ask::CalledSoBy;
+use crate::flows::ask::Consent;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Remedy;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::protocol::client_auth::SERVED_ALGS;
 use crate::protocol::issuer::Issuer;
 use crate::protocol::scope::Scopes;
 
@@ -48,8 +49,15 @@ pub struct AuthorizationServerMetadata {
     pub response_types_supported: [&'static str; 1],
     pub response_modes_supported: [&'static str; 1],
     pub grant_types_supported: [&'static str; 2],
-    pub token_endpoint_auth_methods_supported: [&'static str; 3],
-    pub revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// RFC 8414 §2 wants it wherever `private_key_jwt` is supported.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    /// draft-ietf-oauth-client-id-metadata-document §5.
+    pub client_id_metadata_document_supported: bool,
     pub code_challenge_methods_supported: [&'static str; 1],
     /// RFC 9207 §3.
     pub authorization_response_iss_parameter_supported: bool,
@@ -67,7 +75,16 @@ pub struct OpenIdMembers {
     pub id_token_signing_alg_values_supported: [&'static str; 1],
 }
 
-const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+/// How clients may come to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introductions {
+    /// They may register themselves (RFC 7591).
+    pub registration: bool,
+    /// They may be described by the document at the address that is their id.
+    pub documents: bool,
+    /// One of them at least may authenticate by a key.
+    pub keys: bool,
+}
 
 impl AuthorizationServerMetadata {
     /// `scopes` are those of all resources, in the order of the configuration: some clients ask for
@@ -77,8 +94,13 @@ impl AuthorizationServerMetadata {
         issuer: &Issuer,
         scopes: &Scopes,
         protected_resources: Vec<String>,
-        registration: bool,
+        Introductions { registration, documents, keys }: Introductions,
     ) -> Self {
+        let methods = || {
+            let by_key = keys.then_some("private_key_jwt");
+            ["none", "client_secret_basic", "client_secret_post"].into_iter().chain(by_key).collect()
+        };
+        let algorithms: &[&str] = if keys { &SERVED_ALGS } else { &[] };
         Self {
             issuer: issuer.to_string(),
             authorization_endpoint: issuer.at(path::AUTHORIZE),
@@ -90,8 +112,11 @@ impl AuthorizationServerMetadata {
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
-            token_endpoint_auth_methods_supported: AUTH_METHODS,
-            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_methods_supported: methods(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms,
+            revocation_endpoint_auth_methods_supported: methods(),
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+            client_id_metadata_document_supported: documents,
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             protected_resources,

@@ -2,6 +2,8 @@
 
 pub mod challenge;
 pub mod client_auth;
+pub mod client_document;
+pub mod client_id_url;
 pub mod error;
 pub mod issuer;
 pub mod metadata;

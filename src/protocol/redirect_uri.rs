@@ -55,15 +55,15 @@ impl RedirectUri {
     /// `None` when the text is not such a URI.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > MAX_LENGTH {
+        // In a query, browsers take `\` for itself, and RFC 3986 for nothing.
+        if text.len() > MAX_LENGTH || text.contains('\\') {
             return None;
         }
         let url = Url::parse(text).ok()?;
         receiver(&url)?;
         let canonical = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        let path = url.path().to_ascii_lowercase();
-        let unambiguous = !AMBIGUOUS.iter().any(|sequence| path.contains(sequence));
+        let unambiguous = has_plain_path(&url);
         // Ours would stand behind them, and a client may read the first.
         let unanswered = url.query_pairs().all(|(name, _)| !RESPONSE_PARAMETERS.contains(&name.as_ref()));
         (canonical && plain && unambiguous && unanswered).then(|| Self(text.to_owned()))
@@ -162,8 +162,14 @@ impl RedirectUri {
     }
 }
 
+/// Whether every server and browser reads the path alike.
+pub(super) fn has_plain_path(url: &Url) -> bool {
+    let path = url.path().to_ascii_lowercase();
+    !AMBIGUOUS.iter().any(|sequence| path.contains(sequence))
+}
+
 /// A host has one spelling: `example.com.` is the same name, and compared as text it is another.
-fn has_plain_host(url: &Url) -> bool {
+pub(super) fn has_plain_host(url: &Url) -> bool {
     let plain = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
