@@ -46,6 +46,10 @@ use entrada::flows::unlock::signing_keys;
 use entrada::flows::unlock::unlock;
 use entrada::ports::audit::Audit;
 use entrada::ports::clock::Clock;
+use entrada::ports::documents::ClientDocuments;
+use entrada::ports::documents::Fetched;
+use entrada::ports::documents::NotFetched;
+use entrada::ports::documents::Validators;
 use entrada::ports::idp::IdentityProvider;
 use entrada::ports::idp::Refreshed;
 use entrada::ports::idp::SignInAnswer;
@@ -84,6 +88,16 @@ impl Clock for StandingClock {
 
     fn elapsed(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// No client here has a document.
+struct Unneeded;
+
+#[async_trait]
+impl ClientDocuments for Unneeded {
+    async fn fetch(&self, _: &Url, _: &Validators) -> Result<Fetched, NotFetched> {
+        Err(NotFetched::Missing)
     }
 }
 
@@ -143,8 +157,14 @@ impl Bench {
         let root = RootKeyFile::new(data_dir.path().join("root.key"));
         let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.unwrap();
         let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), alg).await.unwrap();
-        let ports =
-            Ports { store, idp: Arc::new(Obliging::default()), clock, entropy, audit: Arc::new(Unheard) };
+        let ports = Ports {
+            store,
+            idp: Arc::new(Obliging::default()),
+            documents: Arc::new(Unneeded),
+            clock,
+            entropy,
+            audit: Arc::new(Unheard),
+        };
         let auth = AuthServer::new(ports, keys, signing, policy);
         let client_id = auth.register(&metadata()).ok().unwrap().client_id;
         Self { auth, client_id, _data_dir: data_dir }
@@ -228,6 +248,7 @@ fn policy() -> Policy {
             grace: Duration::from_secs(90),
             recheck: minutes(5),
         },
+        metadata_documents: false,
         registration: Registration::default(),
         clients: Vec::new(),
         limits: Limits::default(),

@@ -5,6 +5,7 @@
 //! for, those that ask rarely, whom a limit is not for.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -16,17 +17,12 @@ use axum::http::HeaderValue;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
-use governor::Quota;
-use governor::RateLimiter;
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::InMemoryState;
-use governor::state::NotKeyed;
 use moka::sync::Cache;
 
 use crate::app::address::asking;
 use crate::domain::limits::Rate;
 use crate::flows::AuthServer;
+use crate::flows::pace::Pace;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
 use crate::http::Pages;
@@ -47,26 +43,12 @@ struct Parts {
     warned: AtomicBool,
 }
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, Elapsed, NoOpMiddleware<Duration>>;
-
 struct Address {
-    requests: Bucket,
+    requests: Pace,
     /// What a false credential takes from: clients whose tokens expire have to get through to /token.
-    refused: Bucket,
+    refused: Pace,
     /// Once in a period the audit trail has a refusal; a flood does not flood it.
-    told: Bucket,
-}
-
-/// The clock that tests move.
-#[derive(Clone)]
-struct Elapsed(AuthServer);
-
-impl Clock for Elapsed {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
+    told: Pace,
 }
 
 /// Why a request is answered here.
@@ -113,11 +95,12 @@ impl Parts {
     }
 
     fn new_address(&self) -> Address {
-        let Rate { count, period } = self.rate;
-        let each = |period| Quota::with_period(period).expect("no rate is so high that it has no period");
-        let bucket = |quota| RateLimiter::direct_with_clock(quota, Elapsed(self.auth.clone()));
-        let rate = || bucket(each(period / count.get()).allow_burst(count));
-        Address { requests: rate(), refused: rate(), told: bucket(each(period)) }
+        let once = Rate { count: NonZeroU32::MIN, ..self.rate };
+        Address {
+            requests: self.auth.pace(self.rate),
+            refused: self.auth.pace(self.rate),
+            told: self.auth.pace(once),
+        }
     }
 }
 

@@ -24,8 +24,9 @@ const MICROSOFT: &[&str] = &[
 
 /// The plain values that the flows decide by.
 pub fn policy(config: &Config) -> Result<Policy, Failure> {
+    let unusable = |what: &str| Failure::Usage(what.to_owned());
     let issuer = Issuer::parse(&config.public_url)
-        .ok_or_else(|| Failure::Usage("public_url: this is not an origin in its normal form.".to_owned()))?;
+        .ok_or_else(|| unusable("public_url: this is not an origin in its normal form."))?;
     let tokens = &config.tokens;
     let lifetimes = Lifetimes {
         login: tokens.login,
@@ -44,12 +45,16 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     };
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
     let sign_in_with = sign_in_with(&config.upstream.idp);
+    let clients = config.clients.iter().cloned().map(Client::configured);
     Ok(Policy {
         issuer,
         lifetimes,
         trust,
         registration: config.registration.clone(),
-        clients: config.clients.iter().cloned().map(Client::configured).collect(),
+        metadata_documents: config.documents.enabled,
+        clients: clients
+            .collect::<Result<_, _>>()
+            .map_err(|_| unusable("client: the keys of one are unusable."))?,
         limits: config.limits.clone(),
         resources,
         upstream,

@@ -27,6 +27,7 @@ use crate::app::stop;
 use crate::config::Config;
 use crate::domain::limits::Limits;
 use crate::ports::store::Store;
+use crate::protocol::client_id_url::ClientIdUrl;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -160,6 +161,7 @@ fn tell_what_holds(config: &Config) {
         limits.per_address = per_address,
         limits.proxies = proxies,
         dcr.enabled = config.registration.enabled,
+        cimd.enabled = config.documents.enabled,
         trust.hosts = config.trust.hosts.len(),
         clients = config.clients.len(),
         resources = config.resources.len(),
@@ -171,6 +173,18 @@ fn warn_of_what_is_not_meant(config: &Config) {
     if config.trust.open {
         tracing::warn!(
             "trust.open = true: ANY host may receive sign-ins after consent. Name the hosts in trust.hosts instead."
+        );
+    }
+    let pinned = config.clients.iter().any(|client| ClientIdUrl::is_meant_by(&client.id));
+    if pinned && !config.documents.enabled {
+        tracing::warn!(
+            "cimd.enabled = false, so Client ID Metadata Documents are not announced, and the clients whose documents \
+             stand in the configuration may not use them. Write cimd.enabled = true, or enter these clients by hand."
+        );
+    }
+    if !config.registration.enabled && !config.documents.enabled && config.clients.is_empty() {
+        tracing::warn!(
+            "dcr.enabled and cimd.enabled are false, and there is no [[client]]: nobody gets in. Enter a client."
         );
     }
     if config.public_url.starts_with("https://")

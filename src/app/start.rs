@@ -19,6 +19,8 @@ use crate::adapters::oidc::Settings;
 use crate::adapters::root_key_file::RootKeyFile;
 use crate::adapters::system::SystemClock;
 use crate::adapters::system::SystemEntropy;
+use crate::adapters::web_documents::SystemNetwork;
+use crate::adapters::web_documents::WebDocuments;
 use crate::app::exit::Failure;
 use crate::app::policy::policy;
 use crate::config;
@@ -59,7 +61,12 @@ pub async fn start(config: &Config) -> Result<Started, Failure> {
         .await
         .map_err(locked)?;
     let idp = identity_provider(config, &policy.issuer.at(path::CALLBACK), &clock)?;
-    let ports = Ports { store: Arc::clone(&store), idp, clock, entropy, audit: Arc::new(TracingAudit) };
+    let documents =
+        WebDocuments::new(Arc::new(SystemNetwork), config.documents.ca.as_deref(), Arc::clone(&clock))
+            .map_err(|error| Failure::Usage(format!("cimd.ca_file: {error}.")))?;
+    let documents = Arc::new(documents);
+    let ports =
+        Ports { store: Arc::clone(&store), idp, documents, clock, entropy, audit: Arc::new(TracingAudit) };
     Ok(Started { auth: AuthServer::new(ports, keys, signing, policy), store })
 }
 

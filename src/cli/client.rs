@@ -66,8 +66,8 @@ pub struct Whom {
     /// people's machines by localhost, 127.0.0.1 and [::1], each by itself.
     #[arg(long, value_name = "HOST", value_parser = redirect_host)]
     redirect_host: Option<String>,
-    /// Every client whose metadata document lies at this host. None is served yet.
-    #[arg(long, value_name = "HOST", value_parser = host)]
+    /// Every client whose metadata document lies at this host. Nothing is fetched from there any more.
+    #[arg(long, value_name = "HOST", value_parser = document_host)]
     document_host: Option<String>,
 }
 
@@ -90,14 +90,25 @@ pub struct NewClient {
 
 fn host(text: &str) -> Result<String, String> {
     let host = Host::parse(text).map(|host| host.to_string()).map_err(drop);
-    let host = host.and_then(|host| if host.contains('*') { Err(()) } else { Ok(host) });
+    // No address that could come has one of these.
+    let comes = |host: &str| !host.contains('*') && !host.ends_with('.');
+    let host = host.and_then(|host| if comes(&host) { Ok(host) } else { Err(()) });
     host.map_err(|()| {
         "this is not a host: write it as in app.example.com, without scheme, port and path".to_owned()
     })
 }
 
+/// Documents lie at hosts with a name.
+fn document_host(text: &str) -> Result<String, String> {
+    match Host::parse(text) {
+        Ok(Host::Domain(_)) => host(text),
+        _ => Err("documents lie at hosts with a name: write it as in app.example.com".to_owned()),
+    }
+}
+
 fn redirect_host(text: &str) -> Result<String, String> {
     match text.strip_suffix(':') {
+        Some("http" | "https") => Err("that is not a host: write it as in app.example.com".to_owned()),
         Some(scheme) if !scheme.is_empty() && !scheme.contains([':', '/']) => Ok(text.to_ascii_lowercase()),
         _ if VENDOR_SCHEMES.iter().any(|(scheme, ..)| *scheme == text) => {
             Err(format!("that is a scheme: write {text}:"))
@@ -264,9 +275,10 @@ fn print(clients: &Clients) -> Result<(), Failure> {
 }
 
 fn line(client: &ClientSummary) -> String {
-    let (kind, id) = match &client.configured_id {
-        Some(id) => ("configured", format!(" ({id})")),
-        None => ("registered", String::new()),
+    let (kind, id) = match (&client.configured_id, &client.document) {
+        (Some(id), _) => ("configured", format!(" ({id})")),
+        (None, Some(address)) => ("published", format!(" ({address})")),
+        (None, None) => ("registered", String::new()),
     };
     let blocked = if client.blocked { "yes" } else { "no" };
     let when = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), utc);

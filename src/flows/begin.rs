@@ -1,145 +1,30 @@
 //! The authorization endpoint (RFC 6749 §4.1.1): verify everything, then ask the user.
 
+mod reason;
+
 use std::borrow::Cow;
 
 use crate::domain::client::Client;
-use crate::domain::event::Event;
-use crate::domain::event::EventName;
-use crate::domain::keys::Purpose;
 use crate::domain::login::Browser;
 use crate::domain::login::Login;
 use crate::domain::login::LoginId;
 use crate::domain::login::MAX_STATE_LENGTH;
 use crate::domain::resource::Resource;
-use crate::domain::seal::Sealed;
 use crate::domain::trust::Unverified;
 use crate::domain::trust::VerifiedRedirect;
-use crate::domain::vendor::claims_the_name_of_another;
 use crate::flows::AuthServer;
-use crate::flows::admit::NotAdmitted;
+use crate::flows::admit::check_name;
+use crate::flows::ask::Begun;
 use crate::flows::refusal::Refusal;
-use crate::flows::refusal::Row;
-use crate::flows::refusal::row;
-use crate::flows::refusal::row_of_registration;
-use crate::protocol::error::ErrorCode;
-use crate::protocol::parameters::Duplicated;
+use crate::protocol::client_id_url::ClientIdUrl;
 use crate::protocol::parameters::Parameters;
 use crate::protocol::parameters::append;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::redirect_uri;
-use crate::protocol::redirect_uri::Receiver;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scopes;
 
-/// Why an authorization request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    ClientMissing,
-    Client(NotAdmitted),
-    NameOfAnother,
-    RedirectMissing,
-    RedirectTooLong,
-    RedirectMalformed,
-    RedirectNotRegistered,
-    RedirectHostNotTrusted,
-    Duplicated,
-    StateTooLong,
-    ResponseType,
-    ChallengeMissing,
-    ChallengeMethod,
-    ChallengeMalformed,
-    Resource,
-    ResourceNeeded,
-    ScopeNotPermitted,
-    PromptNone,
-    MaxAge,
-}
-
-impl Refusal for Reason {
-    fn row(self) -> Row {
-        use ErrorCode::InvalidRequest;
-        use ErrorCode::InvalidTarget;
-        match self {
-            Self::ClientMissing => row(
-                "client_missing",
-                InvalidRequest,
-                "The request has no client_id. Start again from your application.",
-            ),
-            Self::Client(why) => why.row(),
-            Self::NameOfAnother => row(
-                "name_of_another",
-                ErrorCode::InvalidClient,
-                "The application uses the name of a known one, and the access would go to another host. If it is yours, give it another name; whoever runs the server can vouch for it by adding it to the configuration.",
-            ),
-            Self::RedirectMissing => row(
-                "redirect_missing",
-                InvalidRequest,
-                "The request has no redirect_uri, and the application registered more than one.",
-            ),
-            Self::RedirectTooLong => {
-                row("redirect_too_long", InvalidRequest, "redirect_uri is longer than 512 characters.")
-            }
-            Self::RedirectMalformed => row(
-                "redirect_malformed",
-                InvalidRequest,
-                "redirect_uri is not an https URI, an http URI on this computer, or a URI of a private-use scheme, in its plain form.",
-            ),
-            Self::RedirectNotRegistered => row_of_registration(
-                "redirect_not_registered",
-                InvalidRequest,
-                "The application did not register this redirect_uri. Remove the registration that it has stored for this server, then connect again.",
-            ),
-            Self::RedirectHostNotTrusted => row(
-                "redirect_host_not_trusted",
-                InvalidRequest,
-                "This server does not send sign-ins to the application's host. Send this page to whoever runs the server, who can add the host to the setting trust.hosts, or set trust.open to allow any.",
-            ),
-            Self::Duplicated => {
-                row("parameter_duplicated", InvalidRequest, "A parameter is given more than once.")
-            }
-            Self::StateTooLong => {
-                row("state_too_long", InvalidRequest, "state is longer than 1024 characters.")
-            }
-            Self::ResponseType => row(
-                "response_type_unsupported",
-                ErrorCode::UnsupportedResponseType,
-                "response_type must be code, and response_mode query.",
-            ),
-            Self::ChallengeMissing => {
-                row("challenge_missing", InvalidRequest, "code_challenge is required (PKCE, RFC 7636).")
-            }
-            Self::ChallengeMethod => {
-                row("challenge_method", InvalidRequest, "code_challenge_method must be S256.")
-            }
-            Self::ChallengeMalformed => row(
-                "challenge_malformed",
-                InvalidRequest,
-                "code_challenge must be the base64url of a SHA-256 hash: 43 characters.",
-            ),
-            Self::Resource => row(
-                "resource_unknown",
-                InvalidTarget,
-                "resource names no MCP server here; it must be exactly the URL that the protected-resource metadata give.",
-            ),
-            Self::ResourceNeeded => row(
-                "resource_needed",
-                InvalidTarget,
-                "There is more than one MCP server here and none is the default: send resource.",
-            ),
-            Self::ScopeNotPermitted => row(
-                "scope_not_permitted",
-                ErrorCode::InvalidScope,
-                "The application may have none of the permissions of this MCP server. Whoever runs the server can change its scopes there.",
-            ),
-            Self::PromptNone => row(
-                "prompt_none",
-                ErrorCode::ConsentRequired,
-                "Consent is asked for on every authorization: prompt=none cannot succeed.",
-            ),
-            Self::MaxAge => row("max_age", InvalidRequest, "max_age must be a number of seconds."),
-        }
-    }
-}
+pub use reason::Reason;
 
 /// A refusal and where it may be shown.
 #[derive(Clone, Debug)]
@@ -148,6 +33,8 @@ pub struct Refused {
     pub shown: Shown,
     /// Who asked, once that is known.
     pub client_name: Option<String>,
+    /// Where its metadata document would be, if it is not known by one.
+    pub document_host: Option<String>,
     pub redirect_host: Option<String>,
 }
 
@@ -160,36 +47,14 @@ pub enum Shown {
     Redirect(String),
 }
 
-/// A request that waits for the user's decision.
-pub struct Begun {
-    /// The login, for the consent form.
-    pub login: Sealed<Login>,
-    pub consent: Consent,
-}
-
-/// What the user is asked.
-#[derive(Clone, Debug)]
-pub struct Consent {
-    /// What the client is called.
-    pub client_name: String,
-    /// Whether the operator says so; if not, it calls itself that.
-    pub vouched_for: bool,
-    /// Who will receive the code.
-    pub redirect_host: String,
-    pub redirect_path: String,
-    /// Whether that is a program on the machine of whoever reads this.
-    pub this_machine: bool,
-    pub resource_name: String,
-    pub resource: String,
-    /// Each scope with its meaning in words.
-    pub scopes: Vec<(String, String)>,
-}
-
 impl AuthServer {
     /// Verifies an authorization request of `browser`: client, redirect URI; then PKCE, resource,
     /// scope. Writes nothing.
     pub async fn begin(&self, request: &Parameters, browser: Browser) -> Result<Begun, Refused> {
-        let client = self.requesting_client(request).await.map_err(Refused::page)?;
+        let client = self.requesting_client(request).await.map_err(|reason| Refused {
+            document_host: request.first("client_id").and_then(host_of_document),
+            ..Refused::page(reason)
+        })?;
         let about = |reason| Refused {
             client_name: Some(client.shown_name().to_owned()),
             redirect_host: request.first("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host()),
@@ -199,14 +64,7 @@ impl AuthServer {
         let login = self
             .requested_login(request, browser, &client, &redirect)
             .map_err(|reason| self.refused_client(reason, &client, &redirect, request.first("state")))?;
-        self.record(EventName::ConsentShown, consent_event(&login));
         Ok(self.ask(&client, login))
-    }
-
-    /// Seals a login into what the user is asked.
-    pub(in crate::flows) fn ask(&self, client: &Client, login: Login) -> Begun {
-        let consent = self.consent_for(client, &login);
-        Begun { login: Sealed::compact(self.keys(), Purpose::Login, self.random(), &login), consent }
     }
 
     async fn requesting_client(&self, request: &Parameters) -> Result<Client, Reason> {
@@ -229,9 +87,7 @@ impl AuthServer {
             Unverified::NotRegistered => Reason::RedirectNotRegistered,
             Unverified::HostNotTrusted => Reason::RedirectHostNotTrusted,
         })?;
-        if !client.is_configured() && claims_the_name_of_another(&client.name, redirect.uri()) {
-            return Err(Reason::NameOfAnother);
-        }
+        check_name(client, redirect.uri())?;
         self.admit(&client.id, redirect.uri()).await?;
         Ok(redirect)
     }
@@ -291,30 +147,6 @@ impl AuthServer {
         if named.all(|other| resource.is_named(other)) { Ok(resource) } else { Err(Reason::Resource) }
     }
 
-    fn consent_for(&self, client: &Client, login: &Login) -> Consent {
-        let resource = self.policy().resources.by_identifier(&login.resource);
-        let redirect = login.redirect_uri.uri();
-        let meaning = |scope: &str| {
-            let scopes = resource.map(|resource| resource.scopes.as_slice()).unwrap_or_default();
-            scopes.iter().find(|(name, _)| name == scope).map(|(_, words)| words.clone()).unwrap_or_default()
-        };
-        Consent {
-            client_name: client.shown_name().to_owned(),
-            vouched_for: client.is_configured(),
-            redirect_host: match (redirect.receiver(), redirect.port()) {
-                // An application does other things at other addresses of its scheme.
-                (Receiver::PrivateUse, _) => redirect.to_string(),
-                (Receiver::Web, Some(port)) => format!("{}:{port}", redirect.host()),
-                (Receiver::Web | Receiver::Loopback, _) => redirect.host(),
-            },
-            redirect_path: redirect.target(),
-            this_machine: redirect.is_on_this_machine(),
-            resource_name: resource.map(|resource| resource.name.clone()).unwrap_or_default(),
-            resource: login.resource.clone(),
-            scopes: login.scopes.iter().map(|scope| (scope.to_owned(), meaning(scope))).collect(),
-        }
-    }
-
     fn refused_client(
         &self,
         reason: Reason,
@@ -329,7 +161,8 @@ impl AuthServer {
             None => Shown::PageWithLink(self.error_redirect(redirect.uri(), state, reason)),
         };
         let client_name = Some(client.shown_name().to_owned());
-        Refused { reason, shown, client_name, redirect_host: Some(redirect.uri().host()) }
+        let redirect_host = Some(redirect.uri().host());
+        Refused { reason, shown, client_name, document_host: None, redirect_host }
     }
 
     /// An authorization error response (RFC 6749 §4.1.2.1), with `iss` (RFC 9207 §2).
@@ -350,19 +183,7 @@ impl AuthServer {
 
 impl Refused {
     fn page(reason: Reason) -> Self {
-        Self { reason, shown: Shown::Page, client_name: None, redirect_host: None }
-    }
-}
-
-impl From<Duplicated> for Reason {
-    fn from(_: Duplicated) -> Self {
-        Self::Duplicated
-    }
-}
-
-impl From<NotAdmitted> for Reason {
-    fn from(why: NotAdmitted) -> Self {
-        Self::Client(why)
+        Self { reason, shown: Shown::Page, client_name: None, document_host: None, redirect_host: None }
     }
 }
 
@@ -373,15 +194,8 @@ fn permitted(client: &Client, resource: &Resource, asked: &Scopes) -> Option<Sco
     (!granted.is_empty()).then_some(granted)
 }
 
-/// What is recorded of a login, by ids.
-pub(in crate::flows) fn consent_event(login: &Login) -> Event {
-    Event {
-        client: Some(login.client_id.digest()),
-        redirect_host: Some(login.redirect_uri.uri().host()),
-        resource: Some(login.resource.clone()),
-        scope: Some(login.scopes.to_string()),
-        ..Event::default()
-    }
+fn host_of_document(client_id: &str) -> Option<String> {
+    ClientIdUrl::parse(client_id).map(|address| address.host().to_owned())
 }
 
 /// Whether a hint is an address and nothing else: it is the one text of the client's that the identity

@@ -11,7 +11,7 @@ use crate::domain::block::Blocks;
 use crate::domain::block::Unchanged;
 use crate::domain::client::Client;
 use crate::domain::client::ClientId;
-use crate::domain::client::ClientRecord;
+use crate::domain::client_record::ClientRecord;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::flows::AuthServer;
@@ -20,6 +20,7 @@ use crate::flows::administer::StoreAway;
 use crate::flows::clients::PARTITION_PREFIX;
 use crate::flows::grants::GrantError;
 use crate::ports::store::Listing;
+use crate::protocol::client_id_url::ClientIdUrl;
 use crate::protocol::redirect_uri::RedirectUri;
 
 /// A client as an operator sees it.
@@ -30,6 +31,8 @@ pub struct ClientSummary {
     pub client_name: String,
     /// The id as it is written, for a client of the configuration.
     pub configured_id: Option<String>,
+    /// The address of its metadata document, which is its id, for one that publishes it.
+    pub document: Option<String>,
     /// Where codes went last, or may go.
     pub redirect_hosts: Vec<String>,
     /// Seconds since 1970; absent when nobody has signed in with it.
@@ -123,7 +126,8 @@ impl AuthServer {
             Target::DocumentHost(host) => Some(Blocked::DocumentHost(host)),
             Target::Client(text) => {
                 let id = ClientId::named(text);
-                let is_id = self.known_client(id.as_str()).is_some() || id.document_host().is_some();
+                let is_id =
+                    self.recognised(id.as_str()).is_some() || ClientIdUrl::parse(id.as_str()).is_some();
                 let named = || ClientId::is_digest(id.as_str()).then(|| id.to_string());
                 Some(id.digest()).filter(|_| is_id).or_else(named).map(Blocked::Client)
             }
@@ -133,10 +137,13 @@ impl AuthServer {
     fn of_record(&self, record: ClientRecord, blocks: &Blocks) -> ClientSummary {
         let id = ClientId::named(record.client_id);
         let hosts = vec![record.redirect_uri.host()];
+        let configured = self.policy().clients.iter().any(|client| client.id == id);
+        let published = !configured && ClientIdUrl::parse(id.as_str()).is_some();
         ClientSummary {
             client: id.digest(),
             client_name: record.client_name,
-            configured_id: self.policy().clients.iter().any(|client| client.id == id).then(|| id.to_string()),
+            configured_id: configured.then(|| id.to_string()),
+            document: published.then(|| id.to_string()),
             first_used_at: Some(record.first_used_at.0),
             last_used_at: Some(record.last_used_at.0),
             blocked: blocks.forbid(&id, &hosts),
@@ -164,6 +171,7 @@ fn of_client(client: &Client, blocks: &Blocks) -> ClientSummary {
         client: client.id.digest(),
         client_name: client.name.clone(),
         configured_id: Some(client.id.to_string()),
+        document: None,
         first_used_at: None,
         last_used_at: None,
         blocked: blocks.forbid(&client.id, &hosts),

@@ -237,11 +237,13 @@ impl AuthServer {
     /// The one grant of this login: created only if absent, so that a repeated callback finds the first.
     async fn grant_of(&self, login: &Login, signed_in: SignedIn, now: Timestamp) -> Result<Grant, Reason> {
         let client = self.client_of(login).await?;
+        self.note_use(&client).await;
         let upstream = signed_in.refresh_token.map(UpstreamToken);
         let body = GrantBody {
             client_id: client.id,
             client_name: client.name,
             auth_method: client.auth_method,
+            assertions: Vec::new(),
             redirect_uri: login.redirect_uri.uri().clone(),
             code_challenge: login.code_challenge,
             resource: login.resource.clone(),

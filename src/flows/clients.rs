@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::domain::client::ClientRecord;
+use crate::domain::client::ClientId;
+use crate::domain::client_record::ClientRecord;
+use crate::domain::client_record::DocumentCopy;
 use crate::domain::document::Document;
 use crate::domain::document::DocumentKey;
 use crate::domain::document::State;
@@ -44,7 +46,7 @@ impl AuthServer {
         if seen.get(&digest).is_some_and(|at| now < at.plus(DAY)) {
             return;
         }
-        match self.write_client(&digest, grant, now).await {
+        match self.write_client(client_key(&digest), grant, now).await {
             Ok(()) | Err(StoreError::Conflict) => seen.insert(digest, now),
             Err(_) => {
                 let reason = Some("client_not_remembered");
@@ -53,8 +55,14 @@ impl AuthServer {
         }
     }
 
-    async fn write_client(&self, digest: &str, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
-        let key = DocumentKey { partition: format!("{PARTITION_PREFIX}{digest}"), id: digest.to_owned() };
+    /// The last good copy of a client's metadata document.
+    pub(in crate::flows) async fn stored_documents(&self, client: &ClientId) -> Option<DocumentCopy> {
+        let read = self.store().read(&client_key(&client.digest())).await;
+        let stored = read.map_err(|error| self.store_failed("read", &error)).ok()??;
+        self.client_record(stored.document)?.document
+    }
+
+    async fn write_client(&self, key: DocumentKey, grant: &Grant, now: Timestamp) -> Result<(), StoreError> {
         let body = &grant.body;
         let first = ClientRecord {
             client_id: body.client_id.to_string(),
@@ -64,14 +72,22 @@ impl AuthServer {
             upstream: self.policy().upstream.clone(),
             first_used_at: now,
             last_used_at: now,
+            document: self.documents_of(&body.client_id).await,
         };
         match self.store().create(self.client_document(key.clone(), &first)).await {
             Err(StoreError::Conflict) => {}
             created => return created.map(drop),
         }
         let Some(Stored { document, version }) = self.store().read(&key).await? else { return Ok(()) };
-        let first_used_at = self.client_record(document).map_or(now, |known| known.first_used_at);
-        let latest = ClientRecord { first_used_at, ..first };
+        let known = self.client_record(document);
+        let first_used_at = known.as_ref().map_or(now, |known| known.first_used_at);
+        // What this replica has not fetched itself, another may have.
+        let older = known.and_then(|known| known.document);
+        let document = match first.document.clone() {
+            Some(own) => Some(own.newest(older)),
+            None => older,
+        };
+        let latest = ClientRecord { first_used_at, document, ..first };
         self.store().replace(self.client_document(key, &latest), &version).await.map(drop)
     }
 
@@ -86,6 +102,10 @@ impl AuthServer {
         let write_id = WriteId(self.random());
         Document { key, schema: SCHEMA, state: State::Plain, generation: 0, write_id, expires_at: None, body }
     }
+}
+
+fn client_key(digest: &str) -> DocumentKey {
+    DocumentKey { partition: format!("{PARTITION_PREFIX}{digest}"), id: digest.to_owned() }
 }
 
 fn place(key: &DocumentKey) -> String {

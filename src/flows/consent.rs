@@ -14,8 +14,8 @@ use crate::domain::login::UpstreamSecrets;
 use crate::domain::seal::Sealed;
 use crate::flows::AuthServer;
 use crate::flows::admit::NotAdmitted;
-use crate::flows::begin::Begun;
-use crate::flows::begin::consent_event;
+use crate::flows::ask::Begun;
+use crate::flows::ask::consent_event;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
@@ -179,12 +179,11 @@ impl AuthServer {
         }
         let client = self.client_of(&login).await?;
         let login = Login { browser, ..login };
-        self.record(EventName::ConsentShown, consent_event(&login));
         Ok(Decided::AskAgain(self.ask(&client, login)))
     }
 
     async fn approve(&self, login: Login, held: &[(usize, String)]) -> Result<Decided, Reason> {
-        self.client_of(&login).await?;
+        let client = self.client_of(&login).await?;
         let upstream =
             UpstreamSecrets { state: self.random(), nonce: self.random(), code_verifier: self.random() };
         let request = SignInRequest {
@@ -196,7 +195,7 @@ impl AuthServer {
             max_age: login.max_age,
         };
         let sign_in = self.idp().sign_in_url(&request).await.map_err(|error| self.refused_sign_in(&error))?;
-        let event = consent_event(&login);
+        let event = consent_event(&client, &login);
         let seal = |turn| {
             let approved = Approved { login: login.clone(), turn, upstream: upstream.clone() };
             Sealed::compact(self.keys(), Purpose::Approved, self.random(), &approved)
@@ -213,9 +212,9 @@ impl AuthServer {
 
     async fn deny(&self, login: &Login, mut ended: EndedLogins) -> Result<Decided, Reason> {
         // Where no code may go any more, no browser is sent either.
-        self.client_of(login).await?;
+        let client = self.client_of(login).await?;
         ended.add(login.id);
-        self.record(EventName::ConsentDenied, consent_event(login));
+        self.record(EventName::ConsentDenied, consent_event(&client, login));
         let back = self.error_redirect(login.redirect_uri.uri(), login.state.as_deref(), Declined);
         Ok(Decided::Denied { back, ended })
     }

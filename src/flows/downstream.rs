@@ -35,10 +35,13 @@ impl AuthServer {
         let now = self.now();
         let cache = &self.0.downstream_tokens.0;
         let claims = caller.claims();
-        if let Some((token, _)) = cache.get(&claims.jti).filter(|(_, exp)| now.plus(MARGIN) <= *exp) {
+        if let Some((token, _)) =
+            cache.get(&claims.jti).filter(|(_, exp)| now.plus(MARGIN) <= *exp || *exp == claims.exp)
+        {
             return Ok(token);
         }
-        let exp = now.plus(DOWNSTREAM_TOKEN);
+        // Nothing that it stands for ends before it.
+        let exp = now.plus(DOWNSTREAM_TOKEN).min(claims.exp);
         let claims_there = claims.readdressed(upstream.as_str(), now, exp, self.token_id());
         let token: Arc<str> = self.signing_keys().active().sign(&claims_there)?.into();
         cache.insert(claims.jti.clone(), (Arc::clone(&token), exp));

@@ -1,6 +1,5 @@
 //! Redeeming an authorization code (RFC 6749 §4.1.3): one read, one swap.
 
-use crate::domain::client::Client;
 use crate::domain::event::EventName;
 use crate::domain::grant::CODE_RETRY;
 use crate::domain::grant::Grant;
@@ -9,6 +8,7 @@ use crate::domain::reference::Kind;
 use crate::domain::reference::Reference;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
+use crate::flows::authenticate::Authenticated;
 use crate::flows::grants::Loaded;
 use crate::flows::token::Reason;
 use crate::flows::token::Usable;
@@ -20,7 +20,7 @@ impl AuthServer {
     /// between them costs a sign-in and never makes a second token.
     pub(in crate::flows) async fn exchange(
         &self,
-        client: &Client,
+        client: &Authenticated,
         form: &Parameters,
     ) -> Result<TokenResponse, Reason> {
         let code = form.one("code")?.ok_or(Reason::CodeMissing)?;
@@ -47,6 +47,7 @@ impl AuthServer {
         }
         let mut active = grant.redeemed(now, lifetimes, resource.access).ok_or(Reason::CodeSpent)?;
         active.body.generation = self.keys().current();
+        active.body.note_client(client.client.auth_method, client.assertion);
         self.swap_grant(&active, &version).await?;
         self.record(EventName::CodeRedeemed, active.event());
         Ok(self.mint(&active, resource, &scopes, now)?)

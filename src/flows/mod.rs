@@ -2,6 +2,7 @@
 
 pub mod administer;
 pub mod admit;
+pub mod ask;
 pub mod authenticate;
 pub mod begin;
 pub mod block;
@@ -9,11 +10,14 @@ mod blocks;
 pub mod callback;
 pub mod clients;
 pub mod consent;
+pub mod documents;
 pub mod downstream;
 pub mod exchange;
+mod fetch_limits;
 pub mod grants;
 pub mod health;
 pub mod mint;
+pub mod pace;
 pub mod refresh;
 pub mod refusal;
 pub mod register;
@@ -35,6 +39,7 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 use crate::flows::blocks::KnownBlocks;
 use crate::flows::clients::SeenClients;
+use crate::flows::documents::KnownDocuments;
 use crate::flows::downstream::DownstreamTokens;
 use crate::flows::grants::GrantStates;
 use crate::flows::health::LastProbe;
@@ -43,6 +48,7 @@ use crate::flows::unlock::SigningKeys;
 use crate::ports::audit::Audit;
 use crate::ports::clock::Clock;
 use crate::ports::clock::Entropy;
+use crate::ports::documents::ClientDocuments;
 use crate::ports::idp::IdentityProvider;
 use crate::ports::store::Store;
 
@@ -51,6 +57,7 @@ use crate::ports::store::Store;
 pub struct Ports {
     pub store: Arc<dyn Store>,
     pub idp: Arc<dyn IdentityProvider>,
+    pub documents: Arc<dyn ClientDocuments>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub audit: Arc<dyn Audit>,
@@ -69,6 +76,7 @@ struct Parts {
     signing: SigningKeys,
     policy: Policy,
     blocks: KnownBlocks,
+    documents: KnownDocuments,
     grant_states: GrantStates,
     seen_clients: SeenClients,
     downstream_tokens: DownstreamTokens,
@@ -80,12 +88,14 @@ impl AuthServer {
     /// Puts together what was opened and unlocked before.
     #[must_use]
     pub fn new(ports: Ports, keys: KeyRing, signing: SigningKeys, policy: Policy) -> Self {
+        let documents = KnownDocuments::new(&ports.clock);
         Self(Arc::new(Parts {
             ports,
             keys,
             signing,
             policy,
             blocks: KnownBlocks::default(),
+            documents,
             grant_states: GrantStates::default(),
             seen_clients: SeenClients::default(),
             downstream_tokens: DownstreamTokens::default(),

@@ -7,7 +7,8 @@ use moka::sync::Cache;
 use tokio::sync::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::domain::client::Client;
+use crate::domain::client_assertion::AssertionId;
+use crate::domain::client_assertion::MAX_LIFETIME;
 use crate::domain::document::Version;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
@@ -20,6 +21,7 @@ use crate::domain::reference::Kind;
 use crate::domain::reference::Reference;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
+use crate::flows::authenticate::Authenticated;
 use crate::flows::grants::GrantError;
 use crate::flows::grants::Loaded;
 use crate::flows::token::Reason;
@@ -32,7 +34,11 @@ use crate::protocol::token::TokenResponse;
 
 /// One refresh of a grant at a time in this process: the others wait and find its result, so that the
 /// identity provider is asked once. Across processes the swap decides.
-pub(in crate::flows) struct Turns(Cache<GrantId, Arc<Mutex<Turn>>>);
+pub(in crate::flows) struct Turns {
+    grants: Cache<GrantId, Arc<Mutex<Turn>>>,
+    /// Assertions that got an answer within the grace.
+    repeated: Cache<(GrantId, AssertionId), ()>,
+}
 
 /// What is left of a refresh that the identity provider granted and the store did not take: the next
 /// attempt goes on from there, since the provider may have spent the token that it was asked with.
@@ -43,20 +49,37 @@ const LEFT: Duration = Duration::from_secs(60);
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(10_000).time_to_idle(LEFT).build())
+        let grants = Cache::builder().max_capacity(10_000).time_to_idle(LEFT);
+        let repeated = Cache::builder().max_capacity(10_000).time_to_live(2 * MAX_LIFETIME);
+        Self { grants: grants.build(), repeated: repeated.build() }
     }
 }
 
 impl Turns {
     async fn take(&self, grant: GrantId) -> OwnedMutexGuard<Turn> {
-        self.0.get_with(grant, Arc::default).lock_owned().await
+        self.grants.get_with(grant, Arc::default).lock_owned().await
+    }
+
+    /// Whether an assertion got an answer within the grace.
+    fn has_repeated(&self, grant: GrantId, assertion: AssertionId) -> bool {
+        self.repeated.contains_key(&(grant, assertion))
+    }
+
+    /// Notes that it does; `false` when it did before.
+    fn repeats_first(&self, grant: GrantId, assertion: AssertionId) -> bool {
+        self.repeated.entry((grant, assertion)).or_insert(()).is_fresh()
     }
 }
 
 impl AuthServer {
+    /// Whether an assertion has been taken for a grant before, within the grace by this replica.
+    pub(in crate::flows) fn was_taken(&self, grant: &Grant, assertion: AssertionId) -> bool {
+        grant.body.assertions.contains(&assertion) || self.0.turns.has_repeated(grant.id, assertion)
+    }
+
     pub(in crate::flows) async fn refresh(
         &self,
-        client: &Client,
+        client: &Authenticated,
         form: &Parameters,
     ) -> Result<TokenResponse, Reason> {
         let token = form.one("refresh_token")?.ok_or(Reason::TokenMissing)?;
@@ -74,7 +97,7 @@ impl AuthServer {
 
     async fn refresh_once(
         &self,
-        client: &Client,
+        client: &Authenticated,
         form: &Parameters,
         reference: Reference,
         asked: &Scopes,
@@ -87,7 +110,13 @@ impl AuthServer {
         let (next, event) = match grant.presented(n, now, self.policy().lifetimes.grace) {
             Presented::Unknown => return Err(Reason::TokenUnknown),
             Presented::Replayed => return Err(self.replayed(&grant, n).await),
-            Presented::Predecessor => (grant, EventName::TokenRepeated),
+            Presented::Predecessor => {
+                // Nothing is written here, so that this replica alone remembers the assertion.
+                if client.assertion.is_some_and(|id| !self.0.turns.repeats_first(grant.id, id)) {
+                    return Err(Reason::AssertionReplayed);
+                }
+                (grant, EventName::TokenRepeated)
+            }
             Presented::Current => {
                 let left =
                     turn.take().filter(|(left, at)| *at == version && now < left.body.vouched_at.plus(LEFT));
@@ -98,7 +127,7 @@ impl AuthServer {
                 *turn = Some((vouched.clone(), version.clone()));
                 // The provider may have taken its time, and the operator may have used it. Nothing of ours is spent
                 // then, but the provider's token may be: the new one is kept for when the client is let in again.
-                if let Err(why) = self.admit(&client.id, &vouched.body.redirect_uri).await {
+                if let Err(why) = self.admit(&client.client.id, &vouched.body.redirect_uri).await {
                     self.swap_grant(&vouched, &version).await?;
                     *turn = None;
                     return Err(why.into());
@@ -107,8 +136,13 @@ impl AuthServer {
                     .rotated(now, &self.policy().lifetimes, resource.access)
                     .ok_or(Reason::TokenUnknown)?;
                 next.body.generation = self.keys().current();
+                next.body.note_client(client.client.auth_method, client.assertion);
                 self.swap_grant(&next, &version).await?;
                 *turn = None;
+                if client.client.document().is_some() {
+                    // A client may be refreshed for months, and its copy has to last through a bad week.
+                    self.remember_client(&next, now).await;
+                }
                 (next, EventName::TokenRefreshed)
             }
         };

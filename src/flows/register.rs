@@ -9,6 +9,7 @@ use crate::flows::AuthServer;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
+use crate::protocol::client_auth::AuthMethod;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::registration::ClientMetadata;
@@ -81,7 +82,8 @@ impl AuthServer {
         if !policy.registration.enabled {
             return Err(Reason::Disabled);
         }
-        let mut metadata = ClientMetadata::read(body, |uri| policy.trust.may_register(uri))?;
+        let mut metadata =
+            ClientMetadata::read(body, &AuthMethod::REGISTRABLE, |uri| policy.trust.may_register(uri))?;
         metadata.scope = metadata.scope.intersection(&policy.resources.all_scopes());
         let method = policy.registration.method(&metadata);
         let client =

@@ -1,11 +1,11 @@
 //! The token endpoint (RFC 6749 §3.2): one path for every grant type, so that none forgets a check.
 
-use crate::domain::client::Client;
 use crate::domain::grant::Grant;
 use crate::domain::grant::Phase;
 use crate::domain::resource::Resource;
 use crate::flows::AuthServer;
 use crate::flows::admit::NotAdmitted;
+use crate::flows::authenticate::Authenticated;
 use crate::flows::authenticate::NotAuthenticated;
 use crate::flows::grants::GrantError;
 use crate::flows::mint::NotMinted;
@@ -26,10 +26,15 @@ pub enum Reason {
     ClientMissing,
     ClientMalformed,
     ClientAmbiguous,
+    AssertionType,
     ClientUnknown,
     ClientNotConfigured,
     ClientBlocked,
     ClientSecret,
+    ClientAssertion,
+    AssertionReplayed,
+    /// What is known of the client by its metadata document.
+    ClientDocument(NotAdmitted),
     Duplicated,
     GrantTypeMissing,
     GrantTypeUnsupported,
@@ -41,6 +46,8 @@ pub enum Reason {
     CodeReplayed,
     RaceLost,
     NotThisClients,
+    MethodWeaker,
+    RedirectGone,
     RedirectMismatch,
     VerifierMissing,
     VerifierMismatch,
@@ -65,12 +72,16 @@ impl Refusal for Reason {
         use ErrorCode::{InvalidClient, InvalidGrant, InvalidRequest, InvalidTarget, ServerError, TemporarilyUnavailable, UnsupportedGrantType};
         match self {
             Self::ClientMissing => row("client_missing", InvalidClient, "The request names no client: send client_id, or HTTP Basic."),
-            Self::ClientMalformed => row("client_malformed", InvalidClient, "The Authorization header is not HTTP Basic with a form-encoded client_id and secret."),
+            Self::ClientMalformed => row("client_malformed", InvalidClient, "The Authorization header is not HTTP Basic with a form-encoded client_id and secret, or client_assertion is not a JWT whose iss and sub are the client_id."),
             Self::ClientAmbiguous => row("client_ambiguous", InvalidRequest, "The client authenticates in more than one way, or names two ids."),
+            Self::AssertionType => row("client_assertion_type", InvalidClient, "client_assertion and client_assertion_type must stand together, and the type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer."),
             Self::ClientUnknown => row("client_unknown", InvalidClient, "This server did not issue this client_id. Register again."),
             Self::ClientNotConfigured => row("client_not_configured", InvalidClient, "This server does not know this client_id, and registers no clients by itself. Whoever runs it can add yours to its configuration."),
             Self::ClientBlocked => row("client_blocked", InvalidClient, "Whoever runs this server has blocked this client."),
             Self::ClientSecret => row("client_secret", InvalidClient, "The client did not authenticate as it registered. Register again if the secret is lost."),
+            Self::ClientAssertion => row("client_assertion", InvalidClient, "The client did not authenticate by the method of its metadata. For private_key_jwt, client_assertion must be signed with a key of its own, with iss and sub its client_id, aud this issuer or token endpoint, jti, and exp within 5 minutes."),
+            Self::AssertionReplayed => row("client_assertion_replayed", InvalidClient, "The jti of this client_assertion was used before. Sign a new one for each request."),
+            Self::ClientDocument(why) => why.row(),
             Self::Duplicated => row("parameter_duplicated", InvalidRequest, "A parameter is given more than once."),
             Self::GrantTypeMissing => row("grant_type_missing", InvalidRequest, "grant_type is required."),
             Self::GrantTypeUnsupported => row("grant_type_unsupported", UnsupportedGrantType, "grant_type must be authorization_code or refresh_token."),
@@ -82,6 +93,8 @@ impl Refusal for Reason {
             Self::CodeReplayed => row("code_replayed", InvalidGrant, "The code was redeemed already, and has come again: its tokens have been revoked. Sign in again."),
             Self::RaceLost => row("race_lost", InvalidGrant, "Another request used the same credential first."),
             Self::NotThisClients => row("not_this_clients", InvalidGrant, "The credential was issued to another client."),
+            Self::MethodWeaker => row("method_weaker", InvalidGrant, "The client authenticates more weakly than when this was granted. Sign in again."),
+            Self::RedirectGone => row("redirect_gone", InvalidGrant, "The redirect_uri that this was granted for is not the client's any more. Sign in again."),
             Self::RedirectMismatch => row("redirect_mismatch", InvalidGrant, "redirect_uri is not the one of the authorization request."),
             Self::VerifierMissing => row("verifier_missing", InvalidRequest, "code_verifier is required (PKCE, RFC 7636)."),
             Self::VerifierMismatch => row("verifier_mismatch", InvalidGrant, "code_verifier does not match the code_challenge."),
@@ -110,10 +123,10 @@ impl AuthServer {
         form: &Parameters,
     ) -> Result<TokenResponse, Reason> {
         form.each_once()?;
-        let client = self.authenticate(&PresentedClient::read(authorization, form)?).await?;
+        let client = &self.authenticate(&PresentedClient::read(authorization, form)?).await?;
         match form.one("grant_type")?.ok_or(Reason::GrantTypeMissing)? {
-            "authorization_code" => self.exchange(&client, form).await,
-            "refresh_token" => self.refresh(&client, form).await,
+            "authorization_code" => self.exchange(client, form).await,
+            "refresh_token" => self.refresh(client, form).await,
             _ => Err(Reason::GrantTypeUnsupported),
         }
     }
@@ -123,11 +136,17 @@ impl AuthServer {
     pub(in crate::flows) async fn check_use(
         &self,
         grant: &Grant,
-        client: &Client,
+        Authenticated { client, assertion }: &Authenticated,
         form: &Parameters,
     ) -> Result<Usable<'_>, Reason> {
-        if grant.body.client_id != client.id || grant.body.auth_method != client.auth_method {
+        if grant.body.client_id != client.id {
             return Err(Reason::NotThisClients);
+        }
+        if client.auth_method.is_weaker_than(grant.body.auth_method) {
+            return Err(Reason::MethodWeaker);
+        }
+        if assertion.is_some_and(|id| self.was_taken(grant, id)) {
+            return Err(Reason::AssertionReplayed);
         }
         let resource =
             self.policy().resources.by_identifier(&grant.body.resource).ok_or(Reason::ResourceGone)?;
@@ -135,6 +154,10 @@ impl AuthServer {
             return Err(Reason::ResourceMismatch);
         }
         self.admit(&client.id, &grant.body.redirect_uri).await?;
+        // The operator or the client may have taken it away since: whoever has the code may have it from there.
+        if !client.allows(&grant.body.redirect_uri) {
+            return Err(Reason::RedirectGone);
+        }
         if grant.phase == Phase::Revoked {
             return Err(Reason::GrantRevoked);
         }
@@ -142,11 +165,12 @@ impl AuthServer {
         if self.now() >= grant.expires_at {
             return Err(Reason::GrantExpired);
         }
-        // The operator may have taken something away from a configured client since.
-        let scopes = client.permitted(&grant.body.scopes);
+        // The operator may have taken something away since, from the resource or from a configured client.
+        let scopes = client.permitted(&grant.body.scopes.intersection(&resource.all_scopes()));
         if scopes.is_empty() {
             return Err(Reason::ScopeGone);
         }
+        self.note_use(client).await;
         Ok(Usable { resource, scopes })
     }
 }
@@ -164,6 +188,7 @@ impl From<NotPresented> for Reason {
             NotPresented::Missing => Self::ClientMissing,
             NotPresented::Malformed => Self::ClientMalformed,
             NotPresented::Ambiguous => Self::ClientAmbiguous,
+            NotPresented::AssertionType => Self::AssertionType,
         }
     }
 }
@@ -173,6 +198,7 @@ impl From<NotAuthenticated> for Reason {
         match why {
             NotAuthenticated::Client(why) => why.into(),
             NotAuthenticated::WrongSecret => Self::ClientSecret,
+            NotAuthenticated::WrongAssertion => Self::ClientAssertion,
         }
     }
 }
@@ -183,7 +209,12 @@ impl From<NotAdmitted> for Reason {
             NotAdmitted::Unknown => Self::ClientUnknown,
             NotAdmitted::NotConfigured => Self::ClientNotConfigured,
             // Grants that were made go on; at /token no redirect URI is judged.
-            NotAdmitted::Blocked | NotAdmitted::NotTrusted => Self::ClientBlocked,
+            NotAdmitted::Blocked | NotAdmitted::NotTrusted | NotAdmitted::NameOfAnother => {
+                Self::ClientBlocked
+            }
+            NotAdmitted::NotAnAddress | NotAdmitted::DocumentHostNotTrusted | NotAdmitted::Document(_) => {
+                Self::ClientDocument(why)
+            }
             NotAdmitted::StoreAway => Self::StoreAway,
         }
     }
