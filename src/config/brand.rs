@@ -1,12 +1,8 @@
 //! What the pages show of the operator: `[brand]`.
 
-use std::fs::File;
-use std::fs::metadata;
-use std::io::ErrorKind;
-use std::io::Read;
-
 use url::Url;
 
+use super::file;
 use super::syntax;
 use super::values::Values;
 use crate::domain::brand::Brand;
@@ -52,24 +48,8 @@ fn support_url(text: &str) -> Result<String, String> {
 
 /// The picture in the file at `path`, known by its content.
 fn logo(path: &str) -> Result<Logo, String> {
-    let mut bytes = Vec::new();
-    // A pipe would be waited for.
-    if metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(format!("This is not a file. Name {PICTURES}."));
-    }
-    let read = File::open(path)
-        .and_then(|file| file.take(MAX_LOGO as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!(
-                "There is no such file. Name {PICTURES}; a relative path starts from the current directory."
-            ),
-            kind => format!("The file cannot be read: {kind}. Name {PICTURES}."),
-        })?;
-    if read > MAX_LOGO {
-        return Err(
-            "The file is larger than 64 KiB, and every page carries it. Name a smaller one.".to_owned()
-        );
-    }
+    let bytes = file::read(path, MAX_LOGO, PICTURES)?
+        .ok_or("The file is larger than 64 KiB, and every page carries it. Name a smaller one.")?;
     let media_type = media_type(&bytes).ok_or_else(|| format!("The file is no picture. Name {PICTURES}."))?;
     if media_type == "image/svg+xml" && !contains(&bytes, SVG.as_bytes()) {
         return Err(format!(

@@ -13,6 +13,7 @@ use config::ValueKind;
 use secrecy::SecretString;
 
 use super::Config;
+use super::Documents;
 use super::Idp;
 use super::LogFormat;
 use super::Registration;
@@ -26,6 +27,7 @@ use super::clients;
 use super::document;
 use super::environment;
 use super::environment::Variables;
+use super::file;
 use super::problems::Problems;
 use super::resources;
 use super::syntax;
@@ -90,6 +92,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let store = store(values);
     let trust = trust(values);
     let registration = registration(values);
+    let documents = documents(values);
     let tokens = tokens(values);
     let limits = limits(values);
     let access = tokens.as_ref().map(|tokens| tokens.access);
@@ -106,6 +109,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         store: store?,
         trust: trust?,
         registration: registration?,
+        documents: documents?,
         clients: clients?,
         tokens: tokens?,
         limits: limits?,
@@ -194,6 +198,24 @@ fn registration(values: &mut Values<'_>) -> Option<Registration> {
     let secret_hosts = values.list("dcr.secret_hosts", syntax::host);
     Some(Registration { enabled: enabled?, secret_hosts: secret_hosts? })
 }
+
+/// No bundle of certificates is larger.
+const MAX_CA: usize = 1024 * 1024;
+
+fn documents(values: &mut Values<'_>) -> Option<Documents> {
+    let enabled = values.flag("cimd.enabled");
+    let given = values.is_set("cimd.ca_file");
+    let ca = values.text("cimd.ca_file", |path| {
+        let wanted = "a PEM file of certificates";
+        let bytes = file::read(path, MAX_CA, wanted)?;
+        let is_pem = |bytes: &Vec<u8>| bytes.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE);
+        bytes.filter(is_pem).ok_or(format!("There is no certificate in this file. Name {wanted}."))
+    });
+    (ca.is_some() || !given).then_some(())?;
+    Some(Documents { enabled: enabled?, ca })
+}
+
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
     let signing_alg =

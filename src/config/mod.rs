@@ -7,6 +7,7 @@ mod brand;
 mod clients;
 mod document;
 mod environment;
+mod file;
 mod load;
 mod nearest;
 mod problems;
@@ -54,6 +55,7 @@ pub struct Config {
     pub store: Store,
     pub trust: Trust,
     pub registration: Registration,
+    pub documents: Documents,
     /// No two with the same id.
     pub clients: Vec<ConfiguredClient>,
     pub tokens: Tokens,
@@ -96,6 +98,14 @@ pub enum Idp {
 pub enum Store {
     /// A file in the data directory.
     Embedded,
+}
+
+/// Client ID Metadata Documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    pub enabled: bool,
+    /// PEM: certificates to trust besides the system's.
+    pub ca: Option<Vec<u8>>,
 }
 
 /// How tokens are signed, and how long everything lives.

@@ -122,6 +122,20 @@ pub static SETTINGS: &[Setting] = &[
         "Hosts whose clients get a secret though they ask for none, besides the known ones that need it",
     ),
     setting(
+        "cimd.enabled",
+        Kind::Flag,
+        Is("true"),
+        "Whether a client may be described by the metadata document at the https address that is its `client_id` \
+         (Client ID Metadata Documents); it is fetched, from trusted hosts alone",
+    ),
+    setting(
+        "cimd.ca_file",
+        Kind::Text,
+        Unset("none"),
+        "A PEM file of certificates to trust besides the system's when documents are fetched, as behind a proxy that \
+         opens TLS; a relative path starts from the current directory",
+    ),
+    setting(
         "tokens.signing_alg",
         Kind::OneOf(&["RS256", "ES256"]),
         Is("RS256"),
@@ -235,18 +249,26 @@ pub static SETTINGS: &[Setting] = &[
         "client[].id",
         Kind::Text,
         Required,
-        "The `client_id` of a client that is registered here; `entrada client new` makes one",
+        "The `client_id` of a client that is registered here; `entrada client new` makes one; with `document` the address \
+         of that",
+    ),
+    setting(
+        "client[].document",
+        Kind::Text,
+        Unset("none"),
+        "A file with the client's metadata document, which is then never fetched: for hosts that are private or refuse \
+         this server; it takes the place of `name`, `redirect_uris` and `secret_sha256`",
     ),
     setting(
         "client[].name",
         Kind::Text,
-        Required,
+        Unset("required without `document`"),
         "What the consent page calls it, as something you vouch for",
     ),
     setting(
         "client[].redirect_uris",
         Kind::List,
-        Required,
+        Unset("required without `document`"),
         "Where its codes may go, whatever `trust` says; the port of a loopback address does not matter",
     ),
     setting(

@@ -1,4 +1,5 @@
 mod brand;
+mod clients;
 mod environment;
 mod rows;
 mod secrets;
@@ -51,6 +52,9 @@ vendor_schemes = false
 [dcr]
 enabled = false
 secret_hosts = ["bot.example.com"]
+
+[cimd]
+enabled = false
 
 [limits]
 per_address = "20/s"
@@ -175,6 +179,7 @@ fn a_full_file_is_read_as_written() {
     assert_eq!(config.trust, Trust { hosts, open: true, vendor_schemes: false });
     let secret_hosts = vec!["bot.example.com".to_owned()];
     assert_eq!(config.registration, Registration { enabled: false, secret_hosts });
+    assert_eq!(config.documents, Documents { enabled: false, ca: None });
     let uris = |uris: &[&str]| uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
     let agent = ConfiguredClient {
         id: "agent".to_owned(),
@@ -182,6 +187,7 @@ fn a_full_file_is_read_as_written() {
         redirect_uris: uris(&["https://agent.example.com/cb", "http://localhost/cb"]),
         scopes: ["mcp.read", "z"].into_iter().collect(),
         secret_sha256: Some(std::array::from_fn(|n| u8::try_from(n).unwrap())),
+        jwks: None,
     };
     let tool = ConfiguredClient {
         id: "tool".to_owned(),
@@ -189,6 +195,7 @@ fn a_full_file_is_read_as_written() {
         redirect_uris: uris(&["com.example.tool:/cb"]),
         scopes: Scopes::default(),
         secret_sha256: None,
+        jwks: None,
     };
     assert_eq!(config.clients, [agent, tool]);
     let tokens = Tokens {

@@ -34,6 +34,7 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_TRUST__VENDOR_SCHEMES", "true"),
         ("ENTRADA_DCR__ENABLED", "true"),
         ("ENTRADA_DCR__SECRET_HOSTS", "[]"),
+        ("ENTRADA_CIMD__ENABLED", "true"),
         ("ENTRADA_TOKENS__SIGNING_ALG", "RS256"),
         ("ENTRADA_TOKENS__ACCESS", "61s"),
         ("ENTRADA_TOKENS__REFRESH_IDLE", "2h"),
@@ -52,8 +53,8 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_LOG__FORMAT", "text"),
         ("ENTRADA_METRICS__LISTEN", "127.0.0.1:3"),
     ];
-    // The one is for the other kind of provider, the other needs a file.
-    let elsewhere = ["upstream.issuer", "brand.logo"];
+    // The one is for the other kind of provider, the others need a file.
+    let elsewhere = ["upstream.issuer", "brand.logo", "cimd.ca_file"];
     let here = SETTINGS.iter().filter(|setting| !elsewhere.contains(&setting.key));
     let mut expected: Vec<_> = here.map(variable).collect();
     expected.dedup();
@@ -71,6 +72,7 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.upstream.scopes, ["a,b"]);
     assert_eq!(config.trust, Trust::default());
     assert_eq!(config.registration, Registration::default());
+    assert!(config.documents.enabled);
     assert_eq!(config.clients.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), ["x"]);
     let seconds = Duration::from_secs;
     let tokens = Tokens {
