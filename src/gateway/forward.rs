@@ -1,6 +1,7 @@
 //! One request through the gateway.
 
 use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -11,6 +12,8 @@ use axum::http::Version;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use http_body_util::BodyExt;
+use hyper::body::Frame;
 use url::form_urlencoded;
 
 use crate::gateway::Gate;
@@ -108,6 +111,10 @@ async fn send(gate: &Gate, request: Request) -> Response {
         status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
             return Stopped::UpstreamRedirects.into_response();
         }
+        // A final answer is none of these: the connection, which others share, would not be what it seems.
+        status if status.is_informational() || status.as_u16() > 599 => {
+            return Stopped::UpstreamUnreachable.into_response();
+        }
         _ => {}
     }
     let (mut parts, body) = response.into_parts();
@@ -115,5 +122,8 @@ async fn send(gate: &Gate, request: Request) -> Response {
     // The upstream's version is a matter between it and us.
     parts.version = Version::HTTP_11;
     headers::strip_response(&mut parts.headers);
-    Response::from_parts(parts, Body::new(body))
+    // Trailers are headers that come late.
+    let frames =
+        body.map_frame(|frame| frame.into_data().map_or_else(|_| Frame::data(Bytes::new()), Frame::data));
+    Response::from_parts(parts, Body::new(frames))
 }

@@ -143,9 +143,19 @@ async fn nothing_that_speaks_for_the_origin_comes_down() {
         ("server", "internal-7.example.net"),
         ("connection", "x-hop"),
         ("x-hop", "1"),
+        ("cdn-cache-control", "public, max-age=600"),
+        ("surrogate-control", "content=\"ESI/1.0\""),
+        ("x-accel-redirect", "/internal/secrets"),
+        ("x-sendfile", "/etc/passwd"),
+        ("x-envoy-immediate-health-check-fail", "1"),
+        ("use-as-dictionary", "match=\"/*\""),
+        ("secure-session-registration", "(ES256);path=\"/x\""),
+        ("link", "</x>; rel=preload"),
+        ("expires", "Thu, 01 Jan 2037 00:00:00 GMT"),
+        ("x-not-invented-yet", "1"),
     ];
     let wanted =
-        [("mcp-session-id", "s1"), ("content-type", "text/html"), ("cache-control", "private, max-age=5")];
+        [("mcp-session-id", "s1"), ("content-type", "text/html"), ("retry-after", "7"), ("etag", "\"1\"")];
     stand.upstream.answers(200, &[&unwanted[..], &wanted[..]].concat());
     let answer = stand.call().await;
     for (name, value) in unwanted {
@@ -156,6 +166,25 @@ async fn nothing_that_speaks_for_the_origin_comes_down() {
     }
     assert_eq!(answer.header("content-security-policy"), "sandbox");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+/// Each would let some cache keep what was given for one token.
+#[tokio::test]
+async fn nobody_is_told_to_keep_an_answer() {
+    let stand = stand().await;
+    for told in [
+        &["private, max-age=31536000, immutable"][..],
+        &["public, s-maxage=600, x-private=1"],
+        &["public, max-age=600, private=\"x-foo\""],
+        &["private", "public, s-maxage=600"],
+    ] {
+        let headers: Vec<_> = told.iter().map(|value| ("cache-control", *value)).collect();
+        stand.upstream.answers(200, &headers);
+        let answer = stand.call().await;
+        let kept: Vec<_> = answer.headers.get_all("cache-control").iter().collect();
+        assert_eq!(kept, ["no-store"], "{told:?}");
+    }
 }
 
 #[tokio::test]
