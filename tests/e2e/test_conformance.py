@@ -13,8 +13,7 @@ from until import until
 EXPECTED = {
     "authorization-server-metadata": "SUCCESS",
     "authorization-code-grant": "SUCCESS",
-    # Client ID metadata documents, a SHOULD. Entrada does not have them yet.
-    "authorization-server-metadata-cimd": "WARNING",
+    "authorization-server-metadata-cimd": "SUCCESS",
 }
 
 

@@ -24,6 +24,7 @@ fn agent(scopes: &[&str], secret: Option<&str>) -> ConfiguredClient {
         redirect_uris: [REDIRECT, "http://localhost/cb"].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec(),
         scopes: scopes.iter().copied().collect(),
         secret_sha256: secret.map(|secret| Sha256::digest(secret).into()),
+        jwks: None,
     }
 }
 

@@ -19,8 +19,9 @@ use entrada::flows::block::Target;
 use crate::support::browser::Browser;
 use crate::support::client::Client;
 use crate::support::client::Tokens;
-use crate::support::entrada::Entrada;
 use crate::support::entrada::Setup;
+use crate::support::page::Page;
+use crate::support::published;
 use crate::support::race::Course;
 use crate::support::race::Raced;
 
@@ -53,15 +54,17 @@ fn the_tables_are_current() {
     }
     is_current("docs/events.md", "events", &events);
     let mut vendors =
-        "| Host | Below | Seen to redirect there | Gets a secret |\n|---|---|---|---|\n".to_owned();
+        "| Host | Codes go below | Documents lie below | Seen there | Gets a secret |\n|---|---|---|---|---|\n".to_owned();
+    let code = |paths: &[&str]| paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
     for vendor in VENDORS {
-        let paths = vendor.paths.join("`, `");
+        let (paths, documents) = (code(vendor.paths), code(vendor.documents));
         let secret = match vendor.secret {
             Some(NeedsSecret { overrides_none: true, .. }) => "also when it asks for `none`",
             Some(NeedsSecret { overrides_none: false, .. }) => "when it says no method",
+            None if vendor.paths.is_empty() => "",
             None => "when it asks for one",
         };
-        vendors += &format!("| `{}` | `{paths}` | {} | {secret} |\n", vendor.host, vendor.seen);
+        vendors += &format!("| `{}` | {paths} | {documents} | {} | {secret} |\n", vendor.host, vendor.seen);
     }
     is_current("README.md", "vendors", &vendors);
 }
@@ -112,8 +115,17 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     let course = Arc::new(Course::default());
     let there = Arc::clone(&course);
     let decorate = move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _;
-    let entrada = Entrada::with(Setup { decorate: Box::new(decorate), ..Setup::default() }).await;
+    let setup = Setup { decorate: Box::new(decorate), ..Setup::default() };
+    let (entrada, web) = published::start_with(setup).await;
     let client = Client::register(&entrada).await;
+
+    let mut browser = Browser::default();
+    let page = browser.open(&entrada, &published::client(published::ID).authorize(&[])).await;
+    browser.decide(&entrada, &page, "deny").await;
+    published::client(published::ID).tokens(&entrada).await;
+    web.serve(published::ID, Page::status(500));
+    entrada.advance(300);
+    published::asked(&entrada, published::ID).await;
 
     let mut browser = Browser::default();
     let page = browser.open(&entrada, &client.authorize(&[])).await;

@@ -3,21 +3,28 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod attack;
+mod attacks;
 mod bad_input;
 mod blocking;
+mod client_assertions;
+mod client_documents;
 mod code;
 mod configured;
 mod confusion;
 mod consent;
 mod cookies;
 mod cors;
+mod costs;
 mod discovery;
+mod document_fetches;
 mod documents;
 mod e2e;
 mod embedded;
 mod errors;
 mod escaping;
+mod fetching;
 mod flow;
+mod fuzzed;
 mod gateway;
 mod layers;
 mod limits;
@@ -37,5 +44,6 @@ mod secrets;
 mod storage;
 mod store_contract;
 mod support;
+mod taken_away;
 mod tokens;
 mod upstream_errors;

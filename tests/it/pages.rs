@@ -147,7 +147,7 @@ async fn the_brand_is_on_every_page_and_the_style_is_its_own() {
         .iter()
         .filter(|page| !page.name.starts_with("hostile-"))
         .partition(|page| page.name.starts_with("brand-"));
-    assert_eq!((with.len(), without.len()), (15, 15));
+    assert_eq!((with.len(), without.len()), (18, 18));
     let logo = format!("src=\"data:image/svg+xml;base64,{}\"", STANDARD.encode(states::LOGO));
     let help = "href=\"https://help.contoso.example/mcp?from=a&#38;to=b\"";
     for page in with {

@@ -1,4 +1,4 @@
-//! `tests/README.md` says which test proves what. Every test that it names is there.
+//! `tests/README.md` and `docs/threat-model.md` say which test proves what. Every test that they name is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,9 +29,12 @@ fn below(directory: &Path, module: &[String], found: &mut BTreeSet<String>) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
         let within = |name: &str| module.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
         if let Some(fixture) = name.strip_suffix(".toml") {
-            // A macro beside the directory makes the tests of each fixture, in a module of its name.
+            // A macro beside the directory makes the tests of each fixture, in a module of its name: one for each of
+            // its entries, or the same ones for all.
             let source = fs::read_to_string(directory.with_extension("rs")).unwrap();
             found.extend(tests(&within(fixture), &source));
+            let entries = entries(&fs::read_to_string(&path).unwrap());
+            found.extend(entries.iter().map(|entry| format!("{}::{entry}", within(fixture).join("::"))));
             continue;
         }
         match name.strip_suffix(".rs") {
@@ -41,6 +44,13 @@ fn below(directory: &Path, module: &[String], found: &mut BTreeSet<String>) {
             None => {}
         }
     }
+}
+
+/// The names of the attacks in a file of them.
+fn entries(toml: &str) -> Vec<String> {
+    let file: toml::Table = toml.parse().unwrap();
+    let entries = file.get("attack").and_then(toml::Value::as_array).into_iter().flatten();
+    entries.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
 }
 
 /// What stands in backticks and has the form of a test's path.
@@ -64,9 +74,11 @@ fn every_test_that_is_named_as_proof_exists() {
     let mut tests = BTreeSet::new();
     below(&root.join("tests/it"), &[], &mut tests);
     below(&root.join("src"), &[], &mut tests);
-    let document = fs::read_to_string(root.join("tests/README.md")).unwrap();
-    assert!(named(&document).len() > 100, "the document names its tests");
-    assert_eq!(missing(&document, &tests), [""; 0], "named in tests/README.md, and there is no such test");
+    for (place, at_least) in [("tests/README.md", 150), ("docs/threat-model.md", 100)] {
+        let document = fs::read_to_string(root.join(place)).unwrap();
+        assert!(named(&document).len() > at_least, "{place} names its tests");
+        assert_eq!(missing(&document, &tests), [""; 0], "named in {place}, and there is no such test");
+    }
 }
 
 #[test]

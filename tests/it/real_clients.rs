@@ -73,11 +73,15 @@ macro_rules! real_clients {
 real_clients! {
     antigravity,
     chatgpt,
+    chatgpt_document,
     chatgpt_public,
     claude,
+    claude_document,
     claude_code,
+    claude_code_document,
     claude_confidential,
     codex,
+    codex_document,
     copilot_cli,
     copilot_studio,
     cursor,
@@ -88,20 +92,28 @@ real_clients! {
     mcp_remote,
     microsoft_365_copilot,
     opencode,
+    opencode_document,
     perplexity,
     python_sdk,
     python_sdk_confidential,
     rmcp,
     typescript_sdk,
     vs_code,
+    vs_code_document,
     zed,
+    zed_document,
 }
 
 async fn is_registered_as_it_needs(fixture: &Fixture) {
     let who = &fixture.client;
     let world = World::of(fixture).await;
     let found = Found::by(&world, fixture).await;
-    let Some(expected) = &fixture.registered else { return is_known_already(&world, fixture).await };
+    let Some(expected) = &fixture.registered else {
+        return match fixture.document() {
+            Some((id, _)) => is_known_by_its_document(&world, fixture, &id).await,
+            None => is_known_already(&world, fixture).await,
+        };
+    };
     let (_, sent) = fixture.registration().unwrap();
     let answer = register(&world, fixture, &found).await;
     assert_eq!(answer.status, 201, "{who}: {}", answer.body);
@@ -142,6 +154,21 @@ async fn is_known_already(world: &World, fixture: &Fixture) {
     session.secret = Some("another secret".to_owned());
     let refused = session.refresh_at(world, &world.entrada.router, &tokens).await;
     assert_eq!((refused.status.as_u16(), refused.error().as_str()), (401, "invalid_client"), "{who}");
+}
+
+/// A client that publishes what it is: nothing is stored for it before somebody signs in, and its document is fetched
+/// once.
+async fn is_known_by_its_document(world: &World, fixture: &Fixture, id: &str) {
+    let who = &fixture.client;
+    let session = Session::begin(world, fixture).await;
+    for redirect_uri in &fixture.authorize.redirect_uris {
+        let page = Browser::default().open(&world.entrada, &session.authorize(redirect_uri)).await;
+        let (host, path) = id.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap();
+        let vouched = format!("The website <code>{host}</code><code class=\"path\">/{path}</code> says");
+        assert!(page.body.contains(&vouched), "{who}: {}", page.body);
+    }
+    session.connect(world, &fixture.authorize.redirect_uris[0]).await;
+    assert_eq!(world.web.requests(id), 1, "{who}");
 }
 
 async fn gets_in(fixture: &Fixture) {

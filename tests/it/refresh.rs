@@ -285,37 +285,3 @@ async fn a_store_that_is_away_costs_nobody_a_session() {
     entrada.advance(6);
     assert_eq!(entrada.get("/healthz/ready").await.json(), json!({ "status": "ready", "store": "ok" }));
 }
-
-#[tokio::test]
-async fn what_each_step_costs_the_store() {
-    let course = Arc::new(Course::default());
-    let there = Arc::clone(&course);
-    let decorate = Box::new(move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _);
-    let entrada = Entrada::with(Setup { decorate, ..Setup::default() }).await;
-    course.counts();
-    let client = Client::register(&entrada).await;
-    entrada.get(&client.authorize(&[])).await;
-    client.redeem(&entrada, "edac_garbage").await;
-    client.refresh(&entrada, "edr_garbage").await;
-    entrada.get("/auth/callback?state=x&code=y").await;
-    assert_eq!(course.counts(), (1, 0), "strangers write nothing, and who is blocked is read once in 10 s");
-    for _ in 0..5 {
-        entrada.advance(1);
-        entrada.get(&client.authorize(&[])).await;
-        client.refresh(&entrada, "edr_garbage").await;
-    }
-    assert_eq!(course.counts(), (0, 0), "and nothing else");
-    let code = client.code(&entrada).await;
-    assert_eq!(course.counts(), (0, 2), "a first sign-in: the grant, and the client that is new");
-    let tokens = Tokens::of(&client.redeem(&entrada, &code).await);
-    assert_eq!(course.counts(), (1, 1), "a code: one read, one swap");
-    client.code(&entrada).await;
-    assert_eq!(course.counts(), (0, 1), "another sign-in: the grant");
-    let second = Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
-    assert_eq!(course.counts(), (1, 1), "a refresh: one read, one swap");
-    client.refresh(&entrada, &tokens.refresh).await;
-    assert_eq!(course.counts(), (1, 0), "within the grace: one read");
-    entrada.advance(301);
-    client.refresh(&entrada, &second.refresh).await;
-    assert_eq!(course.counts(), (2, 1), "and no more with the identity provider's word, but who is blocked");
-}

@@ -98,6 +98,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
         "https://client.example.com/a%2fb",
         "https://client.example.com/a%5cb",
         "https://client.example.com\\@evil.example/cb",
+        "https://client.example.com/cb?a=\\b",
         "com.example.app:/a\\b",
         "com.example.app:/a/../b",
         "https://client.example.com/\u{7}cb",

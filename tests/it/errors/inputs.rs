@@ -225,7 +225,18 @@ pub fn authentication(stand: &Stand) -> Vec<Row> {
     let mut rows = Vec::new();
     for target in ["/token", "/revoke"] {
         let sent = |authorization: &str| with("authorization", authorization, form_request(target, &form));
+        let jwt = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        let asserting = |more: &[(&str, &str)]| {
+            form_request(target, &[&form[..], &[("client_assertion", "x.y.z")], more].concat())
+        };
         rows.extend([
+            ("an assertion without its type", asserting(&[("client_id", &stand.client.id)])),
+            ("an assertion of another type", asserting(&[("client_assertion_type", "saml2-bearer")])),
+            ("an assertion that names no client", asserting(&[jwt])),
+            ("an assertion of a client that has no keys", asserting(&[jwt, ("client_id", &stand.client.id)])),
+            ("an assertion twice", asserting(&[jwt, ("client_assertion", "x.y.z")])),
+            ("an assertion and a secret", asserting(&[jwt, ("client_secret", "x")])),
+            ("an assertion and Basic", with("authorization", "Basic dTpz", asserting(&[jwt]))),
             ("no client at all", form_request(target, &form)),
             ("Basic without credentials", sent("Basic")),
             ("Basic that is no base64", sent("Basic !!!")),

@@ -24,6 +24,9 @@ use crate::support::entrada::Entrada;
 use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
 use crate::support::entrada::resource;
+use crate::support::page as web;
+use crate::support::published;
+use crate::support::web::Web;
 
 /// A page and what it shows, as a file name.
 pub struct Page {
@@ -32,6 +35,10 @@ pub struct Page {
     /// Its Content-Security-Policy.
     pub policy: String,
 }
+
+/// Where a document lies that is another client's, and where none can be had.
+const BROKEN: &str = "https://vscode.dev/oauth/another.json";
+const AWAY: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
 
 /// A mark in the colours of nobody.
 pub const LOGO: &[u8] = br##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="#0f6e56" d="M16 2 30 16 16 30 2 16z"/><path fill="#9fe1cb" d="M16 9 23 16 16 23 9 16z"/></svg>"##;
@@ -49,6 +56,7 @@ pub fn contoso() -> Brand {
 /// An Entrada with a page for each state.
 struct Gallery {
     entrada: Entrada,
+    web: Web,
     /// What the names of its pages begin with.
     name: &'static str,
     pages: Vec<Page>,
@@ -56,7 +64,9 @@ struct Gallery {
 
 impl Gallery {
     async fn open(name: &'static str, setup: Setup) -> Self {
-        Self { entrada: Entrada::with(setup).await, name, pages: Vec::new() }
+        let (entrada, web) = published::start_with(setup).await;
+        web.serve(BROKEN, published::document(published::ID, &json!({})));
+        Self { entrada, web, name, pages: Vec::new() }
     }
 
     fn keep(&mut self, state: &str, answer: &Answer) {
@@ -116,6 +126,12 @@ impl Gallery {
             Client { id: configured.id, secret: None, redirect_uri: configured.redirect_uris[0].to_string() };
         let answer = Browser::default().open(&self.entrada, &agent.authorize(&[])).await;
         self.keep("consent-configured", &answer);
+        let published = published::client(published::ID);
+        let shown = Browser::default().open(&self.entrada, &published.authorize(&[])).await;
+        self.keep("consent-document", &shown);
+        self.keep("error-document", &published::asked(&self.entrada, BROKEN).await);
+        self.web.serve(AWAY, web::Page::status(503));
+        self.keep("error-document-away", &published::asked(&self.entrada, AWAY).await);
         let answer = Browser::default().decide(&self.entrada, &answer, "approve").await;
         self.keep("consent-again", &answer);
         let stranger = json!({ "client_name": "Notes", "redirect_uris": ["https://notes.example.net/cb"] });
@@ -142,6 +158,7 @@ fn configured() -> ConfiguredClient {
         redirect_uris: vec![RedirectUri::parse("https://travel.example.com/callback").unwrap()],
         scopes: ["mcp.read"].into_iter().collect(),
         secret_sha256: None,
+        jwks: None,
     }
 }
 

@@ -18,7 +18,9 @@ pub struct Fixture {
     pub discovery: Discovery,
     /// The body that it sends to the registration endpoint, as it sends it.
     registration: Option<String>,
-    /// In its place: what the operator writes down.
+    /// In its place: the document that it publishes about itself.
+    document: Option<String>,
+    /// Or what the operator writes down.
     configured: Option<Configured>,
     /// What has to come back.
     pub registered: Option<Registered>,
@@ -77,6 +79,10 @@ pub enum Check {
     RegistrationEndpoint,
     /// `iss` in the answer is announced (RFC 9207 §3).
     Iss,
+    /// Client ID Metadata Documents are announced.
+    Documents,
+    /// The method `private_key_jwt` is announced.
+    PrivateKeyJwt,
 }
 
 /// A client that the operator enters.
@@ -141,6 +147,8 @@ pub enum Proof {
     Post,
     /// HTTP Basic, and its id in the form as well.
     BasicAndId,
+    /// A JWT that it signs by RS256; its id stands there and not in the form.
+    Assertion,
 }
 
 #[derive(Deserialize)]
@@ -168,9 +176,11 @@ impl Fixture {
     pub fn read(file: &str, toml: &str) -> Self {
         let fixture: Self = toml::from_str(toml).unwrap_or_else(|error| panic!("{file}.toml: {error}"));
         assert!(!fixture.evidence.is_empty(), "{file}.toml: where was that seen?");
-        assert!(
-            fixture.registration.is_some() != fixture.configured.is_some(),
-            "{file}.toml: it registers itself, or the operator enters it"
+        let ways = [&fixture.registration, &fixture.document].into_iter().flatten().count();
+        assert_eq!(
+            ways + fixture.configured.iter().count(),
+            1,
+            "{file}.toml: it registers itself, publishes a document, or the operator enters it"
         );
         assert_eq!(fixture.registration.is_some(), fixture.registered.is_some(), "{file}.toml");
         fixture
@@ -183,12 +193,20 @@ impl Fixture {
         Some((text, body))
     }
 
+    /// The document that it publishes, and the address of that, which is its id.
+    pub fn document(&self) -> Option<(String, Value)> {
+        let text = self.document.as_deref()?;
+        let document: Value =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", self.client));
+        Some((document["client_id"].as_str().unwrap().to_owned(), document))
+    }
+
     /// What it calls itself, or what the operator calls it.
     pub fn name(&self) -> String {
-        match (&self.configured, self.registration()) {
+        let said = self.registration().map(|(_, body)| body).or(self.document().map(|(_, body)| body));
+        match (&self.configured, said) {
             (Some(configured), _) => configured.name.clone(),
-            (None, Some((_, body))) => body["client_name"].as_str().unwrap_or_default().to_owned(),
-            (None, None) => String::new(),
+            (None, said) => said.unwrap_or_default()["client_name"].as_str().unwrap_or_default().to_owned(),
         }
     }
 
@@ -205,6 +223,7 @@ impl Fixture {
             redirect_uris: client.redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect(),
             scopes: std::iter::empty::<&str>().collect(),
             secret_sha256: Some(Sha256::digest(&client.secret).into()),
+            jwks: None,
         };
         self.configured.iter().map(client).collect()
     }

@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use entrada::ports::clock::Clock;
 use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -22,6 +23,7 @@ use crate::support::entrada::Answer;
 use crate::support::entrada::ISSUER;
 use crate::support::entrada::form_request;
 use crate::support::entrada::parameter;
+use crate::support::signer::JWT_BEARER;
 
 pub struct Session<'a> {
     pub fixture: &'a Fixture,
@@ -33,11 +35,14 @@ pub struct Session<'a> {
 type Form<'a> = Vec<(&'static str, &'a str)>;
 
 impl<'a> Session<'a> {
-    /// Looks around and registers, or takes what the operator gave it.
+    /// Looks around and registers, names its document, or takes what the operator gave it.
     pub async fn begin(world: &World, fixture: &'a Fixture) -> Self {
         let found = Found::by(world, fixture).await;
         if let Some((id, secret)) = fixture.credentials() {
             return Self { fixture, found, id, secret: Some(secret) };
+        }
+        if let Some((id, _)) = fixture.document() {
+            return Self { fixture, found, id, secret: None };
         }
         let answer = register(world, fixture, &found).await;
         assert_eq!(answer.status, 201, "{} is not registered: {}", fixture.client, answer.body);
@@ -147,7 +152,7 @@ impl<'a> Session<'a> {
         let mut form: Form<'_> =
             vec![("grant_type", "authorization_code"), ("code", code), ("code_verifier", VERIFIER)];
         form.extend(token.redirect_uri.then_some(("redirect_uri", redirect_uri)));
-        let answer = world.entrada.send(self.token_request(form, token.resource)).await;
+        let answer = world.entrada.send(self.token_request(world, form, token.resource)).await;
         assert_eq!(answer.status, 200, "{who} gets no tokens: {}", answer.body);
         assert_eq!(answer.header("cache-control"), "no-store", "{who}");
         let tokens = Tokens::of(&answer);
@@ -182,7 +187,7 @@ impl<'a> Session<'a> {
             self.fixture.refresh.scope.as_deref().map(|scope| scope.replace("{granted}", &tokens.scope));
         let mut form: Form<'_> = vec![("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)];
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
-        let request = self.token_request(form, self.fixture.refresh.resource);
+        let request = self.token_request(world, form, self.fixture.refresh.resource);
         world.entrada.send_to(router, request).await
     }
 
@@ -197,11 +202,15 @@ impl<'a> Session<'a> {
     }
 
     /// A request to the token endpoint, with the client's proof of who it is.
-    fn token_request<'b>(&'b self, mut form: Form<'b>, resources: usize) -> Request<Body> {
+    fn token_request<'b>(&'b self, world: &World, form: Form<'b>, resources: usize) -> Request<Body> {
         let proof = self.fixture.token.proof;
+        let assertion = world.signer.assertion(&self.id, world.entrada.clock.now());
+        let mut form: Form<'_> = form;
         let secret = self.secret.as_deref();
         form.extend((0..resources).map(|_| ("resource", self.found.resource.as_str())));
-        if proof != Proof::Basic {
+        if proof == Proof::Assertion {
+            form.extend([("client_assertion_type", JWT_BEARER), ("client_assertion", &assertion)]);
+        } else if proof != Proof::Basic {
             form.push(("client_id", &self.id));
         }
         if proof == Proof::Post {

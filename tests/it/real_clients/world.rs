@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entrada::demo::idp::Person;
 use serde_json::Value;
+use serde_json::json;
 use url::Url;
 
 use crate::real_clients::fixture::Check;
@@ -22,9 +23,12 @@ use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
 use crate::support::entrada::TENANT;
 use crate::support::entrada::resource;
+use crate::support::published::fetching;
 use crate::support::race::Course;
 use crate::support::race::Raced;
+use crate::support::signer::Signer;
 use crate::support::upstream::Upstream;
+use crate::support::web::Web;
 
 /// Not the first, who signs in where a test says nothing.
 const PERSON: usize = 1;
@@ -34,6 +38,10 @@ pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","p
 pub struct World {
     pub entrada: Entrada,
     pub course: Arc<Course>,
+    /// Where clients publish what they are.
+    pub web: Web,
+    /// The key of a client that authenticates by one.
+    pub signer: Signer,
     upstream: Upstream,
 }
 
@@ -47,15 +55,23 @@ impl World {
         let upstream = Upstream::start().await;
         let course = Arc::new(Course::default());
         let there = Arc::clone(&course);
+        let (web, mut signer) = (Web::start().await, Signer::es256("key-1"));
+        if let Some((id, document)) = fixture.document() {
+            if let Some(jwks_uri) = document["jwks_uri"].as_str() {
+                signer = Signer::rsa("key-1");
+                web.serve(jwks_uri, json!({ "keys": [signer.jwk()] }));
+            }
+            web.serve(&id, document);
+        }
         let setup = Setup {
             resources: vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))],
             clients: fixture.configured(),
             decorate: Box::new(move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _),
             ..Setup::default()
         };
-        let entrada = Entrada::with(setup).await;
+        let entrada = Entrada::with(fetching(&web, setup)).await;
         entrada.script.person(PERSON);
-        Self { entrada, course, upstream }
+        Self { entrada, course, web, signer, upstream }
     }
 
     /// Asks the MCP server, and tells whose `oid` reached it.
@@ -176,6 +192,8 @@ impl Found {
             Check::None => lists("token_endpoint_auth_methods_supported", "none"),
             Check::ClientSecretPost => lists("token_endpoint_auth_methods_supported", "client_secret_post"),
             Check::RegistrationEndpoint => self.server["registration_endpoint"].is_string(),
+            Check::Documents => self.server["client_id_metadata_document_supported"] == true,
+            Check::PrivateKeyJwt => lists("token_endpoint_auth_methods_supported", "private_key_jwt"),
             Check::Iss => self.server["authorization_response_iss_parameter_supported"] == true,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::HeaderMap;
@@ -45,6 +46,10 @@ use entrada::flows::unlock::signing_keys;
 use entrada::flows::unlock::unlock;
 use entrada::ports::audit::Audit;
 use entrada::ports::clock::Clock;
+use entrada::ports::documents::ClientDocuments;
+use entrada::ports::documents::Fetched;
+use entrada::ports::documents::NotFetched;
+use entrada::ports::documents::Validators;
 use entrada::ports::store::Store;
 use entrada::protocol::issuer::Issuer;
 use entrada::protocol::metadata::path;
@@ -71,7 +76,9 @@ pub const UPSTREAM_SECRET: &str = "upstream-secret-0012345";
 /// 2026-11-23T00:00:00Z. Any instant would do.
 pub const START: Timestamp = Timestamp(1_795_392_000);
 
-type Decorate = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+type Documents = Box<dyn Fn(Arc<dyn Clock>) -> Arc<dyn ClientDocuments>>;
+/// Puts something between the flows and the store.
+pub type Decorate = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
 
 /// What a test wants different.
 pub struct Setup {
@@ -81,6 +88,9 @@ pub struct Setup {
     pub limits: Limits,
     pub trust: Trust,
     pub registration: Registration,
+    /// Client ID Metadata Documents, and who fetches them.
+    pub metadata_documents: bool,
+    pub documents: Documents,
     pub clients: Vec<ConfiguredClient>,
     pub resources: Vec<Resource>,
     pub default_resource: Option<usize>,
@@ -114,6 +124,8 @@ impl Default for Setup {
             limits: Limits::default(),
             trust: Trust::default(),
             registration: Registration::default(),
+            metadata_documents: true,
+            documents: Box::new(|_| Arc::new(NoWeb)),
             clients: Vec::new(),
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
@@ -140,6 +152,16 @@ pub fn resource(issuer: &str, path: &str, upstream: Option<Url>) -> Resource {
         default_scopes: ["mcp.read", "mcp.write"].into_iter().collect(),
         claims: vec![Claim::Name],
         access: Duration::from_secs(3_600),
+    }
+}
+
+/// A machine without a way out.
+struct NoWeb;
+
+#[async_trait]
+impl ClientDocuments for NoWeb {
+    async fn fetch(&self, _: &Url, _: &Validators) -> Result<Fetched, NotFetched> {
+        Err(NotFetched::Away("no way out"))
     }
 }
 
@@ -392,7 +414,8 @@ async fn assemble(
         limits: setup.limits.clone(),
         trust: setup.trust.clone(),
         registration: setup.registration.clone(),
-        clients: setup.clients.iter().cloned().map(Client::configured).collect(),
+        metadata_documents: setup.metadata_documents,
+        clients: setup.clients.iter().cloned().map(|client| Client::configured(client).unwrap()).collect(),
         resources: Resources::new(setup.resources.clone(), setup.default_resource),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
         sign_in_with: setup.sign_in_with.clone(),
@@ -402,6 +425,7 @@ async fn assemble(
     let ports = Ports {
         store: Arc::clone(store),
         idp: Arc::new(provider),
+        documents: (setup.documents)(clock.clone()),
         clock: clock.clone(),
         entropy,
         audit: events.clone(),
