@@ -18,7 +18,7 @@ use super::address::is_global;
 /// questions, whoever answers them.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// All addresses of a host.
+    /// All addresses of a host. Its name is absolute: it ends in a dot.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 
     /// What a connection to this address connects to: the address. Port 0 stands for the port of the URL, where
@@ -35,9 +35,7 @@ pub struct SystemNetwork;
 #[async_trait]
 impl Network for SystemNetwork {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        // Absolute: the machine's search domains have no say in where a host is.
-        let absolute = format!("{host}.");
-        Ok(tokio::net::lookup_host((absolute, 0)).await?.map(|socket| socket.ip()).collect())
+        Ok(tokio::net::lookup_host((host, 0)).await?.map(|socket| socket.ip()).collect())
     }
 }
 
@@ -62,7 +60,9 @@ impl Resolve for GlobalNetwork {
     fn resolve(&self, name: Name) -> Resolving {
         let network = Arc::clone(&self.0);
         Box::pin(async move {
-            let addresses = network.addresses(name.as_str()).await?;
+            // Absolute: the machine's search domains have no say in where a host is.
+            let absolute = format!("{}.", name.as_str());
+            let addresses = network.addresses(&absolute).await?;
             if addresses.is_empty() {
                 return Err(NoAddress.into());
             }

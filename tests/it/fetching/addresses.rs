@@ -289,6 +289,40 @@ async fn a_host_that_nobody_listens_at_is_away_and_its_other_address_is_tried() 
 }
 
 #[tokio::test]
+async fn four_addresses_of_a_family_are_tried_and_no_fifth() {
+    const FOUR: &[&str] = &["8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4", "8.8.8.5", "8.8.8.6"];
+    const SIX: &[&str] = &["2600::1", "2600::2", "2600::3", "2600::4", "2600::5", "2600::6"];
+    const LAST_OF_FOUR: &[&str] = &["8.8.8.1", "8.8.8.2", "8.8.8.3", "2600::1", "2600::2", "2600::3"];
+    const ALL: &[&str] =
+        &["8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4", "2600::1", "2600::2", "2600::3", "2600::4"];
+    let fetching = Fetching::start().await;
+    let url = Url::parse(DOCUMENT).unwrap();
+    for claimed in [FOUR.to_vec(), SIX.to_vec(), [FOUR, SIX].concat(), [SIX, FOUR].concat()] {
+        fetching.web.claim(HOST, &claimed);
+        let documents = WithDead::documents(&fetching.web, LAST_OF_FOUR);
+        let fetched = documents.fetch(&url, &Validators::default()).await;
+        assert_eq!(text(fetched).as_deref(), Ok(TEXT), "the fourth of {claimed:?}");
+        let documents = WithDead::documents(&fetching.web, ALL);
+        let fetched = documents.fetch(&url, &Validators::default()).await;
+        let refused = Err(NotFetched::Away("it cannot be connected to"));
+        assert_eq!(fetched, refused, "the fifth of {claimed:?}");
+    }
+}
+
+/// "client.example" in the network of "corp.example.com" might be "client.example.corp.example.com".
+#[tokio::test]
+async fn a_name_is_absolute() {
+    let fetching = Fetching::start().await;
+    for host in ["client.example", "localhost"] {
+        let url = format!("https://{host}/metadata.json");
+        fetching.web.serve(&url, super::document());
+        let inside = fetching.web.network().addresses(host).await.unwrap();
+        assert_eq!(inside, [IpAddr::from([10, 0, 0, 53])], "a search domain has it");
+        assert_eq!(text(fetching.fetch(&url).await).as_deref(), Ok(TEXT), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn the_network_of_this_machine_is_judged_as_well() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let documents = WebDocuments::new(Arc::new(SystemNetwork), None, MovedClock::at(NOW)).unwrap();

@@ -61,6 +61,7 @@ impl Certificates {
         self.false_ones.lock().unwrap().insert(host.to_owned(), how);
     }
 
+    /// It resumes the sessions of clients that ask for it.
     pub fn acceptor(self: &Arc<Self>) -> TlsAcceptor {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
