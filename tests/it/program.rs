@@ -9,3 +9,4 @@ mod lasting;
 mod limited;
 mod observed;
 mod refusing;
+mod warned;
