@@ -182,9 +182,10 @@ impl AuthServer {
     /// Somebody has signed in with this client, or goes on with what it has.
     pub(in crate::flows) async fn note_use(&self, client: &Client) {
         let Some(address) = ClientIdUrl::parse(client.id.as_str()) else { return };
-        self.0.documents.clients.note_use(&Client::key(&address, &client.id)).await;
+        let now = self.now();
+        self.0.documents.clients.note_use(&Client::key(&address, &client.id), now).await;
         if let Some(PublicKeys::At(address)) = &client.public_keys {
-            self.0.documents.keys.note_use(&ClientKeys::key(address, &client.id)).await;
+            self.0.documents.keys.note_use(&ClientKeys::key(address, &client.id), now).await;
         }
     }
 
@@ -241,7 +242,7 @@ impl AuthServer {
                 shelf.ended.invalidate(&digest(&key)).await;
                 // Somebody may have signed in meanwhile.
                 let is_used = is_used || shelf.used.contains_key(&key);
-                shelf.keep(&key, &read, is_used).await;
+                shelf.keep(&key, &read, is_used, self.now()).await;
                 Ok(read)
             }
             Err((why, what)) => {
@@ -292,11 +293,12 @@ impl AuthServer {
             value: Arc::clone(value),
             text: Arc::clone(text),
             validators: validators.clone(),
-            confirmed_at: *confirmed_at,
+            // A clock that ran ahead must not make it last longer.
+            confirmed_at: now.min(*confirmed_at),
             fresh_until: now.plus(RETRY),
         });
         let is_used = !shelf.strange.contains_key(&key);
-        shelf.keep(&key, &held, is_used).await;
+        shelf.keep(&key, &held, is_used, now).await;
         self.record(EventName::DocumentKept, event::<T>(address, owner, None));
         Some(held)
     }

@@ -291,6 +291,7 @@ async fn keys_that_cannot_be_had_are_told_before_anybody_signs_in() {
         (Page::status(500), 503, "document_away"),
         (Page::status(404), 400, "document_missing"),
         (Page::json("{}"), 400, "document_keys"),
+        (Page::json("keys"), 400, "document_keys"),
         (set(&[]), 400, "document_keys"),
     ] {
         web.serve(KEYS, answer);

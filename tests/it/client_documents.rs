@@ -1,5 +1,6 @@
 //! Client ID Metadata Documents: which are fetched, which hold, and what a person is told of them.
 
+use entrada::domain::client::ClientId;
 use entrada::domain::event::EventName;
 use entrada::domain::policy::Registration;
 use entrada::domain::trust::Trust;
@@ -216,6 +217,7 @@ async fn a_document_that_does_not_hold_is_refused_whole_and_told_from_one_that_w
             (reason, event.call, event.document_host.as_deref()),
             (wanted, Some("metadata"), Some("vscode.dev"))
         );
+        assert_eq!(event.client, Some(ClientId::named(ID.to_owned()).digest()));
         let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", ID)];
         entrada.advance(60);
         let refused = entrada.post_form("/token", &form).await;

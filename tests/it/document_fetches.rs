@@ -249,14 +249,17 @@ async fn a_copy_lasts_for_a_client_that_only_refreshes() {
 
 #[tokio::test]
 async fn forty_who_fail_are_not_forty_fetches() {
-    for (answer, fetches) in [(Page::status(500), 3), (Page::status(404), 3)] {
+    for (answer, fetches, then) in
+        [(Page::status(500), 3, "document_away"), (Page::status(404), 3, "document_limited")]
+    {
         let (entrada, web) = start().await;
         web.serve(ID, answer);
         for n in 0..40 {
             let page = asked(&entrada, ID).await;
             assert!([400, 503].contains(&page.status.as_u16()));
             if n >= fetches {
-                assert_eq!((page.status.as_u16(), page.header("retry-after")), (503, "5"));
+                let told = (page.status.as_u16(), reason(&page), page.header("retry-after"));
+                assert_eq!(told, (503, then, "5"));
             }
         }
         assert_eq!(web.requests(ID), fetches);

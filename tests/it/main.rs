@@ -17,6 +17,7 @@ mod cors;
 mod costs;
 mod discovery;
 mod document_fetches;
+mod document_outages;
 mod documents;
 mod e2e;
 mod embedded;

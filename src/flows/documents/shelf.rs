@@ -84,9 +84,10 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         }
     }
 
-    pub(super) async fn keep(&self, key: &str, held: &Arc<Held<T>>, used: bool) {
-        // A slow fetch must not bring back what another has replaced.
-        if self.get(key).await.is_some_and(|there| there.confirmed_at > held.confirmed_at) {
+    pub(super) async fn keep(&self, key: &str, held: &Arc<Held<T>>, used: bool, now: Timestamp) {
+        // A slow fetch must not bring back what another has replaced. What a clock that ran ahead has dated is no newer.
+        let newer = |there: Arc<Held<T>>| held.confirmed_at < there.confirmed_at && there.confirmed_at <= now;
+        if self.get(key).await.is_some_and(newer) {
             return;
         }
         let (shelf, other) = if used { (&self.used, &self.strange) } else { (&self.strange, &self.used) };
@@ -95,10 +96,10 @@ impl<T: Send + Sync + 'static> Shelf<T> {
     }
 
     /// Somebody has signed in with it.
-    pub(super) async fn note_use(&self, key: &str) {
+    pub(super) async fn note_use(&self, key: &str, now: Timestamp) {
         let held = self.strange.get(key).await.filter(|_| !self.ended.contains_key(&digest(key)));
         if let Some(held) = held {
-            self.keep(key, &held, true).await;
+            self.keep(key, &held, true, now).await;
         }
     }
 
