@@ -285,6 +285,23 @@ async fn a_client_may_change_its_keys_and_an_unknown_one_is_looked_for_a_few_tim
 }
 
 #[tokio::test]
+async fn what_is_looked_for_in_vain_for_one_client_is_not_used_up_for_another() {
+    let (entrada, web, signer) = start_by_key().await;
+    let one = tokens(&entrada, &signer).await;
+    let other = "https://vscode.dev/oauth/other.json";
+    let by_keys = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": KEYS });
+    web.serve(other, page(other, &by_keys));
+    let code = client(other).code(&entrada).await;
+    let stranger = Signer::es256("k3").assertion(ID, entrada.clock.now());
+    for status in [401, 401, 503] {
+        assert_eq!(refresh(&entrada, &client(ID), &one.refresh, &stranger).await.status, status);
+    }
+    let newer = Signer::es256("k2");
+    web.serve(KEYS, set(&[newer.jwk()]));
+    Tokens::of(&redeem(&entrada, &client(other), &code, &newer.assertion(other, entrada.clock.now())).await);
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_had_are_told_before_anybody_signs_in() {
     let (entrada, web, _) = start_by_key().await;
     for (answer, status, wanted) in [

@@ -295,6 +295,37 @@ async fn a_host_that_is_down_is_left_alone_for_half_a_minute_and_then_asked_once
 }
 
 #[tokio::test]
+async fn while_one_asks_a_host_that_was_down_the_others_wait_for_half_a_minute() {
+    let (entrada, web) = start().await;
+    let ids: Vec<String> = (0..8).map(|n| format!("https://vscode.dev/oauth/{n}.json")).collect();
+    for id in &ids {
+        web.serve(id, Page::status(500));
+    }
+    for id in &ids[..3] {
+        asked(&entrada, id).await;
+    }
+    entrada.advance(30);
+    let gate = web.hold(&ids[3]);
+    let others = async {
+        gate.reached(1).await;
+        for (after, id, requests) in [(0, &ids[4], 0), (29, &ids[4], 0), (1, &ids[5], 1)] {
+            entrada.advance(after);
+            assert_eq!(reason(&asked(&entrada, id).await), "document_away");
+            assert_eq!(web.requests(id), requests, "{after} s later");
+        }
+        entrada.advance(20);
+        gate.open();
+    };
+    let (first, ()) = tokio::join!(asked(&entrada, &ids[3]), others);
+    assert_eq!(reason(&first), "document_away");
+    for (after, id, requests) in [(29, &ids[6], 0), (1, &ids[7], 1)] {
+        entrada.advance(after);
+        asked(&entrada, id).await;
+        assert_eq!(web.requests(id), requests, "{after} s after the last failure");
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_strange_addresses_is_bounded_and_touches_no_client_that_is_used() {
     let trust = Trust { open: true, ..Trust::default() };
     let (entrada, web) = start_with(Setup { trust, ..Setup::default() }).await;

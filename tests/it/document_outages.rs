@@ -358,3 +358,20 @@ async fn a_flood_reads_6000_copies_a_minute_from_the_store_and_no_more() {
         assert_eq!(store.take().iter().filter(|operation| *operation == "read client").count(), copies);
     }
 }
+
+/// Says that nothing has changed, whether anything was known or not.
+struct Unchanged;
+
+#[async_trait]
+impl ClientDocuments for Unchanged {
+    async fn fetch(&self, _: &Url, _: &Validators) -> Result<Fetched, NotFetched> {
+        Ok(Fetched { text: None, validators: Validators::default(), fresh_for: Duration::from_secs(DAY) })
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_changed_and_was_never_known_is_no_document() {
+    let documents = Box::new(|_| Arc::new(Unchanged) as _);
+    let entrada = Entrada::with(Setup { documents, ..Setup::default() }).await;
+    assert_eq!(reason(&asked(&entrada, ID).await), "document_not_json");
+}
