@@ -61,6 +61,7 @@ impl Outcome for StoreError {
         match self {
             Self::Conflict => "conflict",
             Self::Away(_) => "away",
+            Self::Unsuitable(_) => "unsuitable",
             Self::Corrupt(_) => "corrupt",
         }
     }
@@ -113,6 +114,10 @@ impl Store for Measured<dyn Store> {
 
 #[async_trait]
 impl IdentityProvider for Measured<dyn IdentityProvider> {
+    fn rotates(&self) -> bool {
+        self.port.rotates()
+    }
+
     async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError> {
         self.measure(UPSTREAM, "sign_in_url", self.port.sign_in_url(request)).await
     }

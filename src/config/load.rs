@@ -18,7 +18,6 @@ use super::Idp;
 use super::LogFormat;
 use super::Registration;
 use super::SigningAlg;
-use super::Store;
 use super::Tokens;
 use super::Trust;
 use super::Upstream;
@@ -30,6 +29,7 @@ use super::environment::Variables;
 use super::file;
 use super::problems::Problems;
 use super::resources;
+use super::store;
 use super::syntax;
 use super::values::Values;
 use crate::domain::limits::Limits;
@@ -88,8 +88,9 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let public_url = values.text("public_url", syntax::origin);
     let listen = listen(values);
     let data_dir = values.text("data_dir", |path| Ok(PathBuf::from(path)));
+    let keys_file = values.text("keys.file", |path| Ok(PathBuf::from(path)));
     let upstream = upstream(values);
-    let store = store(values);
+    let store = store::read(values);
     let trust = trust(values);
     let registration = registration(values);
     let documents = documents(values);
@@ -105,6 +106,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         public_url: public_url?,
         listen: listen?,
         data_dir: data_dir?,
+        keys_file,
         upstream: upstream?,
         store: store?,
         trust: trust?,
@@ -154,7 +156,7 @@ fn idp(values: &mut Values<'_>) -> Option<Idp> {
 }
 
 fn entra(values: &mut Values<'_>) -> Option<Idp> {
-    refuse(values, "upstream.issuer", "oidc");
+    refuse(values, "upstream.issuer", "upstream.kind", "oidc");
     values.require("upstream.tenant");
     let tenant = values.text("upstream.tenant", syntax::tenant);
     let authority = values.text("upstream.authority", syntax::origin);
@@ -162,27 +164,19 @@ fn entra(values: &mut Values<'_>) -> Option<Idp> {
 }
 
 fn oidc(values: &mut Values<'_>) -> Option<Idp> {
-    refuse(values, "upstream.tenant", "entra");
-    refuse(values, "upstream.authority", "entra");
+    refuse(values, "upstream.tenant", "upstream.kind", "entra");
+    refuse(values, "upstream.authority", "upstream.kind", "entra");
     values.require("upstream.issuer");
     let issuer = values.text("upstream.issuer", syntax::issuer);
     Some(Idp::Oidc { issuer: issuer? })
 }
 
-/// The setting belongs to the other kind of provider.
-fn refuse(values: &mut Values<'_>, key: &str, kind: &str) {
+/// The setting belongs to another word of `choice`.
+pub(super) fn refuse(values: &mut Values<'_>, key: &str, choice: &str, word: &str) {
     if values.is_set(key) {
-        values.problem::<()>(
-            key,
-            format!("This is only for upstream.kind = {kind:?}. Take it out, or write that kind."),
-        );
-    }
-}
-
-fn store(values: &mut Values<'_>) -> Option<Store> {
-    match values.one_of("store.kind", &[("embedded", Some(Store::Embedded)), ("cosmos", None)])? {
-        None => values.problem("store.kind", "Cosmos DB comes with a later version. Write \"embedded\"."),
-        store => store,
+        let sentence =
+            format!("This is only for {choice} = {word:?}. Take it out, or write that word there.");
+        values.problem::<()>(key, sentence);
     }
 }
 

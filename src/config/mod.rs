@@ -9,10 +9,12 @@ mod document;
 mod environment;
 mod file;
 mod load;
+mod markdown;
 mod nearest;
 mod problems;
 mod resources;
 mod settings;
+mod store;
 mod syntax;
 mod table;
 #[cfg(test)]
@@ -35,13 +37,13 @@ use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
 
 pub use load::load;
+pub use markdown::markdown_table;
 pub use problems::Problem;
 pub use problems::Problems;
 pub use settings::Fallback;
 pub use settings::Kind;
 pub use settings::Setting;
 pub use table::SETTINGS;
-pub use table::markdown_table;
 
 /// A configuration without problems. Durations are whole seconds.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct Config {
     /// One at least.
     pub listen: Vec<SocketAddr>,
     pub data_dir: PathBuf,
+    /// Where the root key lies, if not in `data_dir`.
+    pub keys_file: Option<PathBuf>,
     pub upstream: Upstream,
     pub store: Store,
     pub trust: Trust,
@@ -66,6 +70,14 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The listener for `/metrics`, if there is one.
     pub metrics: Option<SocketAddr>,
+}
+
+impl Config {
+    /// Where the root key lies.
+    #[must_use]
+    pub fn root_key_file(&self) -> PathBuf {
+        self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("root.key"))
+    }
 }
 
 /// The identity provider and how it knows Entrada.
@@ -94,10 +106,47 @@ pub enum Idp {
 }
 
 /// Where documents are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Store {
     /// A file in the data directory.
     Embedded,
+    Cosmos(Box<Cosmos>),
+}
+
+/// A container of Azure Cosmos DB for NoSQL.
+#[derive(Debug, Clone)]
+pub struct Cosmos {
+    /// https, except on loopback.
+    pub endpoint: Url,
+    pub database: String,
+    pub container: String,
+    /// The account's write region, if it was said.
+    pub region: Option<String>,
+    pub credential: Credential,
+}
+
+/// By what right Entrada gets at Azure.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Of the machine that it runs on; without a client id its own.
+    ManagedIdentity { client_id: Option<String> },
+    /// Of a pod in Kubernetes; without a client id that of its environment.
+    WorkloadIdentity { client_id: Option<String> },
+    /// Whoever is signed in to the Azure CLI.
+    Developer,
+    /// The key of the whole account. Only where the feature `store-key` is built.
+    Key(SecretString),
+}
+
+impl Store {
+    /// Whether other replicas may use the same one.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Embedded => false,
+            Self::Cosmos(_) => true,
+        }
+    }
 }
 
 /// Client ID Metadata Documents.

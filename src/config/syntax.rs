@@ -67,6 +67,39 @@ pub(super) fn upstream(text: &str) -> Read<Url> {
     Ok(url)
 }
 
+/// The URI of a Cosmos DB account, as its overview shows it.
+pub(super) fn account(text: &str) -> Read<Url> {
+    let url = web_url(text)
+        .map_err(|fault| format!("{fault} Write it as in \"https://example.documents.azure.com:443/\"."))?;
+    secure(&url)?;
+    without_user(&url)?;
+    without_query(&url)?;
+    without_fragment(&url)?;
+    if url.path() != "/" {
+        return Err("This has a path. Take it out, from the slash behind the host on.".to_owned());
+    }
+    Ok(url)
+}
+
+/// The name of a database or a container in Cosmos DB.
+pub(super) fn cosmos_name(text: &str) -> Read<String> {
+    if text.len() > 255 || text.contains(['/', '\\', '?', '#']) {
+        return Err(
+            "A name has at most 255 characters, and none of / \\ ? #. Write one without them.".to_owned()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The client id of a managed identity.
+pub(super) fn client_id_of_identity(text: &str) -> Read<String> {
+    tenant(text).map_err(|_| {
+        "This is not a client id. Write the GUID that the identity's overview calls so; its name, its object id \
+         or its resource id will not do."
+            .to_owned()
+    })
+}
+
 fn web_url(text: &str) -> Read<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     url.ok_or_else(|| "This is not an http or https URL.".to_owned())

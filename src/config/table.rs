@@ -89,9 +89,52 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting(
         "store.kind",
-        Kind::OneOf(&["embedded"]),
+        Kind::OneOf(&["embedded", "cosmos"]),
         Is("embedded"),
-        "Where grants are kept: in a file in `data_dir`",
+        "Where grants are kept: in a file in `data_dir`, for one process, or in Azure Cosmos DB for NoSQL, for any \
+         number of replicas",
+    ),
+    setting(
+        "store.endpoint",
+        Kind::Text,
+        Unset("required for `cosmos`"),
+        "The URI of the Cosmos DB account; https, except on loopback; this and what follows only for `cosmos`",
+    ),
+    setting("store.database", Kind::Text, Is("entrada"), "Its database"),
+    setting("store.container", Kind::Text, Is("grants"), "The container in it"),
+    setting(
+        "store.region",
+        Kind::Text,
+        Unset("where the account writes"),
+        "The account's write region, to be refused at the start should it be another one",
+    ),
+    setting(
+        "store.credential",
+        Kind::OneOf(&["managed-identity", "workload-identity", "developer", "key"]),
+        Is("managed-identity"),
+        "By what right: the machine's identity, that of a pod in Kubernetes, whoever is signed in to the Azure CLI, \
+         or the account's key, for an emulator",
+    ),
+    setting(
+        "store.managed_identity",
+        Kind::Text,
+        Unset("the machine's or the pod's own"),
+        "The client id of a user-assigned managed identity",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "store.key",
+            Kind::Text,
+            Unset("required for `key`"),
+            "The account's key, in base64; never shown or logged; a release does not take one",
+        )
+    },
+    setting(
+        "keys.file",
+        Kind::Text,
+        Unset("`root.key` in `data_dir`"),
+        "The file of the root key, from which all other keys are derived; a relative path starts from the current directory",
     ),
     setting(
         "trust.hosts",
@@ -337,26 +380,4 @@ pub(super) fn sections() -> Vec<&'static str> {
     let mut sections: Vec<_> = SETTINGS.iter().filter_map(Setting::section).collect();
     sections.dedup();
     sections
-}
-
-/// The table for the README, in Markdown.
-pub fn markdown_table() -> String {
-    let mut table = String::from("| Key | Environment variable | Default | Meaning |\n|---|---|---|---|\n");
-    for setting in SETTINGS {
-        let default = match setting.default {
-            Required => "required".to_owned(),
-            Unset(words) => words.to_owned(),
-            Is(value) => format!("`{value}`"),
-        };
-        let limits = match setting.kind {
-            Kind::OneOf(words) => format!(" (`{}`)", words.join("` or `")),
-            Kind::Duration { min, max } => format!(" (`{min}` to `{max}`)"),
-            Kind::Rate => " (`N/s`, `N/m`, `N/h` or `off`)".to_owned(),
-            Kind::Count { max } => format!(" (`0` to `{max}`)"),
-            _ => String::new(),
-        };
-        let (key, variable, meaning) = (setting.key, setting.variable(), setting.meaning);
-        table += &format!("| `{key}` | `{variable}` | {default} | {meaning}{limits} |\n");
-    }
-    table
 }

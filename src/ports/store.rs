@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The store could not be asked, or did not answer in time. Whether a write happened is unknown.
     #[error("the store is away: {0}")]
     Away(String),
+    /// It was reached, and is not one that can be used; in words for the operator.
+    #[error("{0}")]
+    Unsuitable(String),
     /// What is stored cannot be read back.
     #[error("the store is corrupt: {0}")]
     Corrupt(String),

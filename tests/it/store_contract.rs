@@ -137,9 +137,11 @@ async fn what_was_written_is_read_back(subject: Subject) {
 
 async fn what_exists_is_not_created_again(subject: Subject) {
     let first = document("p", "one");
-    subject.store.create(first.clone()).await.unwrap();
+    let version = subject.store.create(first.clone()).await.unwrap();
     assert!(is_conflict(&subject.store.create(rewritten(&first)).await));
-    assert!(is_conflict(&subject.store.create(first.clone()).await), "not even by the same write");
+    // A store whose answers can be lost may recognise the same write; it is never another version.
+    let again = subject.store.create(first.clone()).await;
+    assert!(is_conflict(&again) || again.is_ok_and(|again| again == version));
     assert_eq!(subject.read(&first).await.unwrap().document, first);
     subject.store.create(document("p", "two")).await.unwrap();
     subject.store.create(document("q", "one")).await.unwrap();

@@ -28,7 +28,14 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_UPSTREAM__CLIENT_ID", "other"),
         ("ENTRADA_UPSTREAM__CLIENT_SECRET", "other"),
         ("ENTRADA_UPSTREAM__SCOPES", r#"["a,b"]"#),
-        ("ENTRADA_STORE__KIND", "embedded"),
+        ("ENTRADA_STORE__KIND", "cosmos"),
+        ("ENTRADA_STORE__ENDPOINT", "https://other.example.com/"),
+        ("ENTRADA_STORE__DATABASE", "other"),
+        ("ENTRADA_STORE__CONTAINER", "0012345"),
+        ("ENTRADA_STORE__REGION", "West US"),
+        ("ENTRADA_STORE__CREDENTIAL", "workload-identity"),
+        ("ENTRADA_STORE__MANAGED_IDENTITY", "99999999-2222-3333-4444-555555555555"),
+        ("ENTRADA_KEYS__FILE", "elsewhere.key"),
         ("ENTRADA_TRUST__HOSTS", "[]"),
         ("ENTRADA_TRUST__OPEN", "false"),
         ("ENTRADA_TRUST__VENDOR_SCHEMES", "true"),
@@ -53,8 +60,8 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_LOG__FORMAT", "text"),
         ("ENTRADA_METRICS__LISTEN", "127.0.0.1:3"),
     ];
-    // The one is for the other kind of provider, the others need a file.
-    let elsewhere = ["upstream.issuer", "brand.logo", "cimd.ca_file"];
+    // For the other kind of provider, and for another credential; the others need a file.
+    let elsewhere = ["upstream.issuer", "store.key", "brand.logo", "cimd.ca_file"];
     let here = SETTINGS.iter().filter(|setting| !elsewhere.contains(&setting.key));
     let mut expected: Vec<_> = here.map(variable).collect();
     expected.dedup();
@@ -65,11 +72,17 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.public_url, "https://other.example.com");
     assert_eq!(config.listen, ["[::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     assert_eq!(config.data_dir, PathBuf::from("elsewhere"));
+    assert_eq!(config.root_key_file(), PathBuf::from("elsewhere.key"));
     let tenant = "99999999-2222-3333-4444-555555555555".to_owned();
     assert_eq!(config.upstream.idp, Idp::Entra { tenant, authority: "http://localhost:9".to_owned() });
     assert_eq!(config.upstream.client_id, "other");
     assert_eq!(config.upstream.client_secret.expose_secret(), "other");
     assert_eq!(config.upstream.scopes, ["a,b"]);
+    let Store::Cosmos(cosmos) = config.store else { panic!("another kind was named") };
+    assert_eq!(cosmos.endpoint.as_str(), "https://other.example.com/");
+    assert_eq!((cosmos.database.as_str(), cosmos.container.as_str()), ("other", "0012345"));
+    assert_eq!(cosmos.region.as_deref(), Some("West US"));
+    assert!(matches!(cosmos.credential, Credential::WorkloadIdentity { client_id: Some(_) }));
     assert_eq!(config.trust, Trust::default());
     assert_eq!(config.registration, Registration::default());
     assert!(config.documents.enabled);
@@ -167,7 +180,7 @@ fn a_value_that_is_not_utf8_is_told_once() {
         env.push(("SOMEBODY_ELSES".into(), broken()));
         let message = load(None, env).unwrap_err().to_string();
         let expected = format!("{variable}: The value is not UTF-8 text. Write it in that encoding.");
-        let lines: Vec<_> = message.lines().filter(|line| !line.contains("only for upstream.kind")).collect();
+        let lines: Vec<_> = message.lines().filter(|line| !line.contains(": This is only for ")).collect();
         assert_eq!(lines, [expected]);
     }
 }

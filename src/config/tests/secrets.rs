@@ -20,6 +20,7 @@ fn no_setting_shows_what_is_wrong_in_it() {
     // What takes any text, and so finds nothing wrong with the canary.
     let free = [
         "data_dir",
+        "keys.file",
         "upstream.client_id",
         "upstream.client_secret",
         "upstream.scopes",
