@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -31,26 +32,38 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Permission bits of the group and of everybody else.
 const OTHERS: u32 = 0o077;
 
+/// How long the copies of a file may take to every replica.
+const COPIED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A text file with a line for each generation, its number and 32 bytes in base64url, as in `1 mVx…`.
 /// Empty lines and lines that begin with `#` are comments.
 ///
-/// It is read and written at start-up only, on the thread that asks.
+/// It is small, and read and written rarely: on the thread that asks.
 #[derive(Debug)]
 pub struct RootKeyFile {
     path: PathBuf,
+    /// Whether other replicas have copies.
+    copied: bool,
 }
 
 impl RootKeyFile {
     /// The file at `path`, which need not exist yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), copied: false }
     }
 
-    fn read(&self) -> Result<Vec<RootKey>, RootKeyError> {
+    /// A file of which every replica has a copy. None of them makes it: two would make two.
+    #[must_use]
+    pub fn copied(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), copied: true }
+    }
+
+    /// The text of the file; `None` when there is none.
+    fn text(&self) -> Result<Option<Zeroizing<String>>, RootKeyError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.error(&format!("cannot be opened ({error})"))),
         };
         self.check(&file)?;
@@ -63,7 +76,11 @@ impl RootKeyFile {
             };
             self.error(&format!("cannot be read ({why})"))
         })?;
-        self.parse(&text)
+        Ok(Some(text))
+    }
+
+    fn read(&self) -> Result<Vec<RootKey>, RootKeyError> {
+        self.text()?.map_or_else(|| Ok(Vec::new()), |text| self.parse(&text))
     }
 
     /// Looks at the file that was opened, not at the path, which may lead elsewhere a moment later.
@@ -107,16 +124,23 @@ impl RootKeyFile {
         Ok(keys)
     }
 
-    /// Writes the whole file under another name and links it to its own, which fails if there is one: at
-    /// no moment does a part of a key lie there, and two programs that start at once keep one key.
-    fn write(&self, key: &RootKey) -> Result<(), RootKeyError> {
+    /// Writes the whole file under another name, then lets `place` give it its own: at no moment does a part of a
+    /// key lie there.
+    fn write(
+        &self,
+        text: &str,
+        key: &RootKey,
+        place: fn(&Path, &Path) -> io::Result<()>,
+    ) -> Result<(), RootKeyError> {
         let directory = match self.path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         let draft = self.draft(key);
-        let written = write_draft(&draft, key)
-            .and_then(|()| std::fs::hard_link(&draft, &self.path))
+        // What a crash may have left of this one.
+        std::fs::remove_file(&draft).ok();
+        let written = write_draft(&draft, text)
+            .and_then(|()| place(&draft, &self.path))
             .and_then(|()| File::open(directory)?.sync_all());
         // Gone or not, the draft is nobody's key: the error that counts is the one before.
         std::fs::remove_file(&draft).ok();
@@ -124,8 +148,25 @@ impl RootKeyFile {
             ErrorKind::AlreadyExists => self.error("exists already"),
             ErrorKind::NotFound => self.error("cannot be made: its directory does not exist"),
             ErrorKind::Unsupported => self.error("cannot be made: its file system has no hard links"),
-            _ => self.error(&format!("cannot be made ({error})")),
+            _ => self.error(&format!(
+                "cannot be written ({error}): run this where the file may be written, as the user that owns it, and then \
+                 give it to whoever has a copy"
+            )),
         })
+    }
+
+    /// Replaces the text of the file, which has to be there.
+    fn rewrite(
+        &self,
+        key: &RootKey,
+        change: impl FnOnce(&str) -> Zeroizing<String>,
+    ) -> Result<(), RootKeyError> {
+        let text = self.text()?.ok_or_else(|| self.error("does not exist"))?;
+        // Where a link leads, not in the place of the link.
+        let path = std::fs::canonicalize(&self.path);
+        let path = path.map_err(|error| self.error(&format!("cannot be found ({error})")))?;
+        let there = Self { path, copied: self.copied };
+        there.write(&change(&text), key, |draft, path| std::fs::rename(draft, path))
     }
 
     /// A name in the same directory that no other key's draft has: part of the check value, which may be
@@ -149,7 +190,45 @@ impl RootKeyStore for RootKeyFile {
     }
 
     async fn create(&self, key: &RootKey) -> Result<(), RootKeyError> {
-        self.write(key)
+        if self.copied {
+            return Err(self.error(
+                "does not exist. Every replica of this store needs the same one, so none of them makes it: make it once \
+                 with `entrada keys init`, and give each replica a copy",
+            ));
+        }
+        // Linked, which fails where there is one: two programs that start at once keep one key.
+        let text = Zeroizing::new(format!("{HEADING}\n{}", *line(key)));
+        self.write(&text, key, |draft, path| std::fs::hard_link(draft, path))?;
+        let file = self.path.display();
+        tracing::info!(%file, "made the root key; keep a copy of it apart from the store's backups");
+        Ok(())
+    }
+
+    async fn add(&self, key: &RootKey) -> Result<(), RootKeyError> {
+        self.rewrite(key, |text| {
+            let end = if text.ends_with('\n') { "" } else { "\n" };
+            Zeroizing::new(format!("{text}{end}{}", *line(key)))
+        })
+    }
+
+    async fn keep_only(&self, generation: Generation) -> Result<(), RootKeyError> {
+        let keys = self.read()?;
+        let key = keys.iter().find(|key| key.generation == generation);
+        let key = key.ok_or_else(|| self.error(&format!("has no generation {}", generation.0)))?;
+        self.rewrite(key, |text| {
+            let others =
+                |line: &&str| parse_line(line.trim()).is_ok_and(|other| other.generation != generation);
+            let mut kept = Zeroizing::new(String::with_capacity(text.len() + 1));
+            for line in text.lines().filter(|line| !others(line)) {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            kept
+        })
+    }
+
+    fn delay(&self) -> Duration {
+        if self.copied { COPIED } else { Duration::ZERO }
     }
 
     fn place(&self) -> String {
@@ -157,12 +236,15 @@ impl RootKeyStore for RootKeyFile {
     }
 }
 
-fn write_draft(draft: &Path, key: &RootKey) -> io::Result<()> {
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.bytes.expose_secret()));
-    let text = Zeroizing::new(format!("{HEADING}\n{} {}\n", key.generation.0, *bytes));
+fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+fn line(key: &RootKey) -> Zeroizing<String> {
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.bytes.expose_secret()));
+    Zeroizing::new(format!("{} {}\n", key.generation.0, *bytes))
 }
 
 fn parse_line(line: &str) -> Result<RootKey, &'static str> {
@@ -187,144 +269,4 @@ fn parse_line(line: &str) -> Result<RootKey, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::Permissions;
-    use std::fs::read_dir;
-    use std::fs::read_to_string;
-    use std::fs::set_permissions;
-    use std::fs::write;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn key(generation: u8, byte: u8) -> RootKey {
-        RootKey { generation: Generation(generation), bytes: SecretBox::new(Box::new([byte; 32])) }
-    }
-
-    fn place() -> (TempDir, RootKeyFile) {
-        let directory = TempDir::new().unwrap();
-        let file = RootKeyFile::new(directory.path().join("root.key"));
-        (directory, file)
-    }
-
-    /// What loading a file with this text says, with its path left out.
-    async fn verdict(text: &[u8]) -> Result<Vec<RootKey>, String> {
-        let (_directory, file) = place();
-        write(&file.path, text).unwrap();
-        set_permissions(&file.path, Permissions::from_mode(0o600)).unwrap();
-        let path = file.path.display().to_string();
-        file.load().await.map_err(|error| {
-            assert!(error.0.contains(&path), "it names the file: {error}");
-            error.0.replace(&path, "FILE")
-        })
-    }
-
-    #[tokio::test]
-    async fn a_key_comes_back_from_a_file_that_only_its_owner_reads() {
-        let (directory, file) = place();
-        assert!(file.load().await.unwrap().is_empty());
-        file.create(&key(1, 7)).await.unwrap();
-
-        let loaded = file.load().await.unwrap();
-        assert_eq!(loaded.len(), 1);
-        assert_eq!((loaded[0].generation, *loaded[0].bytes.expose_secret()), (Generation(1), [7; 32]));
-        assert_eq!(file.path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(read_to_string(&file.path).unwrap().starts_with("# Entrada root key. Whoever reads this"));
-        assert_eq!(read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
-    }
-
-    #[tokio::test]
-    async fn a_second_key_does_not_replace_the_first() {
-        let (directory, file) = place();
-        file.create(&key(1, 7)).await.unwrap();
-        let error = file.create(&key(1, 8)).await.unwrap_err();
-        assert!(error.0.ends_with("exists already"), "{error}");
-        assert_eq!(*file.load().await.unwrap()[0].bytes.expose_secret(), [7; 32]);
-        assert_eq!(read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
-    }
-
-    #[tokio::test]
-    async fn what_a_crash_left_behind_is_not_a_key_and_not_in_the_way() {
-        let (_directory, file) = place();
-        write(file.draft(&key(1, 9)), "# Entrada ro").unwrap();
-        assert!(file.load().await.unwrap().is_empty());
-        file.create(&key(1, 7)).await.unwrap();
-        assert_eq!(file.load().await.unwrap().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_directory_that_is_not_there_is_said_to_be_missing() {
-        let directory = TempDir::new().unwrap();
-        let file = RootKeyFile::new(directory.path().join("missing/root.key"));
-        assert!(file.load().await.unwrap().is_empty());
-        let error = file.create(&key(1, 7)).await.unwrap_err();
-        assert!(error.0.ends_with("its directory does not exist"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_file_that_others_can_use_is_refused_with_the_command_that_helps() {
-        let (_directory, file) = place();
-        file.create(&key(1, 7)).await.unwrap();
-        for mode in [0o640, 0o620, 0o604, 0o601, 0o660, 0o644, 0o610] {
-            set_permissions(&file.path, Permissions::from_mode(mode)).unwrap();
-            let error = file.load().await.unwrap_err();
-            assert!(error.0.contains(&format!("chmod 600 {}", file.path.display())), "{mode:o}: {error}");
-        }
-        set_permissions(&file.path, Permissions::from_mode(0o400)).unwrap();
-        assert!(file.load().await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn several_generations_and_comments_are_read() {
-        let (one, two) = (URL_SAFE_NO_PAD.encode([1; 32]), URL_SAFE_NO_PAD.encode([2; 32]));
-        let text = format!("# note\n\n1 {one}\r\n  # another\n2\t {two}");
-        let keys = verdict(text.as_bytes()).await.unwrap();
-        assert_eq!(keys.iter().map(|key| key.generation.0).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(*keys[1].bytes.expose_secret(), [2; 32]);
-    }
-
-    #[tokio::test]
-    async fn what_is_wrong_is_said_by_line_and_never_shown() {
-        let good = URL_SAFE_NO_PAD.encode([1; 32]);
-        let line_two = |line: &str| format!("# note\n{line}\n").into_bytes();
-        let malformed = "the root key file FILE has something that is not a generation and its key in line 2";
-        let length = "the root key file FILE has a key that is not 32 bytes long in line 2";
-        let encoding = "the root key file FILE has a key that is not base64url without padding in line 2";
-        let cases = [
-            (line_two(&good), malformed),
-            (line_two("1"), malformed),
-            (line_two(&format!("256 {good}")), malformed),
-            (line_two(&format!("-1 {good}")), malformed),
-            (line_two(&format!("one {good}")), malformed),
-            (line_two(&format!("1 {}", URL_SAFE_NO_PAD.encode([1; 31]))), length),
-            (line_two(&format!("1 {}", URL_SAFE_NO_PAD.encode([1; 33]))), length),
-            (line_two(&format!("1 {}", URL_SAFE_NO_PAD.encode([1; 200]))), length),
-            (line_two(&format!("1 {good}=")), encoding),
-            (line_two(&format!("1 {good} {good}")), encoding),
-            (line_two("1 s3cr3t!"), encoding),
-            (
-                format!("1 {good}\n1 {good}").into_bytes(),
-                "the root key file FILE repeats a generation in line 2",
-            ),
-            (
-                b"# only a note\n".to_vec(),
-                "the root key file FILE holds no key; if no key was ever made, delete the file",
-            ),
-            (vec![0xFF, 0xFE], "the root key file FILE cannot be read (it is not text)"),
-            (vec![b'#'; 65 * 1024], "the root key file FILE is too large to be a root key"),
-        ];
-        for (text, expected) in cases {
-            let said = verdict(&text).await.unwrap_err();
-            assert_eq!(said, expected);
-            assert!(!said.contains(&good) && !said.contains("s3cr3t"));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_directory_is_not_a_key() {
-        let directory = TempDir::new().unwrap();
-        let error = RootKeyFile::new(directory.path()).load().await.unwrap_err();
-        assert!(error.0.ends_with("is not a file"), "{error}");
-    }
-}
+mod tests;

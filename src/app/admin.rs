@@ -29,6 +29,10 @@ use crate::flows::administer::Selection;
 use crate::flows::block::Clients;
 use crate::flows::block::NotChanged;
 use crate::flows::block::Target;
+use crate::flows::rotate::KeysFound;
+use crate::flows::rotate::NotRotated;
+use crate::flows::rotate::Rotated;
+use crate::flows::rotate::Rotation;
 
 /// No question is longer.
 const MAX_LINE: u64 = 64 * 1024;
@@ -42,6 +46,8 @@ pub enum Command {
     ListClients,
     Block(Target),
     Unblock(Target),
+    ListKeys,
+    RotateKeys(Rotation),
 }
 
 /// What is answered.
@@ -52,6 +58,9 @@ pub enum Reply {
     Clients(Clients),
     Changed(Blocked),
     Unchanged(NotChanged),
+    Keys(KeysFound),
+    Rotated(Rotated),
+    NotRotated(NotRotated),
     StoreAway,
     NotUnderstood,
 }
@@ -120,7 +129,8 @@ async fn answer(stream: UnixStream, auth: &AuthServer) -> io::Result<()> {
     write.write_all(&text).await
 }
 
-async fn carry_out(command: Command, auth: &AuthServer) -> Reply {
+/// Does what was asked.
+pub async fn carry_out(command: Command, auth: &AuthServer) -> Reply {
     let changed =
         |outcome: Result<Blocked, NotChanged>| outcome.map_or_else(Reply::Unchanged, Reply::Changed);
     let done = match command {
@@ -129,6 +139,10 @@ async fn carry_out(command: Command, auth: &AuthServer) -> Reply {
         Command::ListClients => auth.list_clients().await.map(Reply::Clients),
         Command::Block(target) => Ok(changed(auth.block(target).await)),
         Command::Unblock(target) => Ok(changed(auth.unblock(target).await)),
+        Command::ListKeys => Ok(auth.list_keys().await.map_or_else(Reply::NotRotated, Reply::Keys)),
+        Command::RotateKeys(rotation) => {
+            Ok(auth.rotate_keys(rotation).await.map_or_else(Reply::NotRotated, Reply::Rotated))
+        }
     };
     done.unwrap_or(Reply::StoreAway)
 }
@@ -145,8 +159,15 @@ pub async fn ask(data_dir: &Path, command: &Command) -> Result<Reply, Failure> {
         };
         Failure::Running(format!("No running server answers at {}: {error}. {remedy}", path.display()))
     })?;
+    done(reply)
+}
+
+/// What could not be done is a failure.
+pub fn done(reply: Reply) -> Result<Reply, Failure> {
     match reply {
-        Reply::StoreAway | Reply::Unchanged(NotChanged::StoreAway) => {
+        Reply::StoreAway
+        | Reply::Unchanged(NotChanged::StoreAway)
+        | Reply::NotRotated(NotRotated::StoreAway) => {
             Err(Failure::Store("The server's store does not answer. Try again.".to_owned()))
         }
         Reply::NotUnderstood => Err(another_version()),

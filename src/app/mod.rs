@@ -3,7 +3,9 @@
 pub mod accept;
 mod address;
 pub mod admin;
+mod closed;
 mod cors;
+pub mod cosmos;
 pub mod exit;
 mod limit;
 pub mod observe;
@@ -33,23 +35,26 @@ use crate::http::Pages;
 ///
 /// From the outside in: what a refusal has left of a body is read; every request is given an id, a span, a
 /// count and a time; a panic becomes an answer without detail. Then, around each kind of endpoint, what its
-/// answers carry in any case; which other origins may read them; and how often one address may ask.
+/// answers carry in any case; which other origins may read them; how often one address may ask; and whether the keys are
+/// known without which none is to be had.
 pub fn router(auth: &AuthServer, upstream: &Upstream) -> Router {
     let pages = Pages::new(auth.policy());
     let limiter = Limiter::new(auth, &pages);
+    let open = from_fn_with_state((auth.clone(), pages.clone()), closed::unless_open);
     let everybody = from_fn_with_state(limiter.clone(), limit::everybody);
     let strangers = from_fn_with_state(limiter, limit::strangers);
     let with_security_headers = map_response(endpoints::with_security_headers);
     let Endpoints { documents, clients, people, probes } = Endpoints::new(auth.clone(), pages);
     // A preflight has no credentials, and is answered before anybody asks for them.
     let gateway = gateway::router(auth, upstream)
+        .layer(open.clone())
         .layer(strangers)
         .layer(cors([Method::GET, Method::HEAD, Method::POST, Method::DELETE]))
         .layer(map_response(gateway::sealed));
     let documents = documents.layer(everybody.clone()).layer(cors([Method::GET, Method::HEAD]));
-    let clients = clients.layer(everybody.clone()).layer(cors([Method::POST]));
+    let clients = clients.layer(open.clone()).layer(everybody.clone()).layer(cors([Method::POST]));
     // What people answer with their cookies is for this origin alone.
-    let people = people.layer(everybody);
+    let people = people.layer(open).layer(everybody);
     let endpoints = documents.merge(clients).merge(people).merge(probes).layer(with_security_headers);
     gateway
         .merge(endpoints)

@@ -48,6 +48,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     let clients = config.clients.iter().cloned().map(Client::configured);
     Ok(Policy {
         issuer,
+        signing_alg: tokens.signing_alg,
         lifetimes,
         trust,
         registration: config.registration.clone(),

@@ -21,15 +21,22 @@ use crate::app::admin;
 use crate::app::exit::Failure;
 use crate::app::router;
 use crate::app::start::Started;
+use crate::app::start::failure;
 use crate::app::start::start;
 use crate::app::start::upstream_client;
 use crate::app::stop;
 use crate::config::Config;
 use crate::domain::limits::Limits;
+use crate::flows::AuthServer;
+use crate::flows::keys::KEEP_EVERY;
+use crate::flows::keys::Locked;
 use crate::ports::store::Store;
+use crate::ports::store::StoreError;
 use crate::protocol::client_id_url::ClientIdUrl;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// While the store was never reached.
+const OPEN_EVERY: Duration = Duration::from_secs(1);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Seconds. From a cached answer to a slow identity provider.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -51,7 +58,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
 pub async fn serve_until(
     told_to_end: impl Future<Output = ()>,
     config: &Config,
-    Started { auth, store }: Started,
+    Started { auth, store, away }: Started,
     public: Router,
     listeners: Vec<TcpListener>,
 ) -> Result<(), Failure> {
@@ -59,9 +66,16 @@ pub async fn serve_until(
         Some(address) => Some((bind(address, "metrics.listen").await?, metrics_recorder()?)),
         None => None,
     };
-    let admin = admin::bind(&config.data_dir)?;
+    // Commands open a store that is shared by themselves.
+    let admin = if config.store.is_shared() { None } else { Some(admin::bind(&config.data_dir)?) };
     tell_what_holds(config);
     warn_of_what_is_not_meant(config);
+    if let Some(why) = away {
+        tracing::warn!(
+            why,
+            "the store does not answer: liveness and metadata are served, and all else when it does"
+        );
+    }
 
     let (word, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -74,13 +88,22 @@ pub async fn serve_until(
         tasks.spawn(upkeep(handle.clone(), stopped.clone()));
         tasks.spawn(accept(listener, metrics_router(handle), FIRST_REQUEST, stopped.clone()));
     }
-    tasks.spawn(admin::accept(admin, auth, stopped.clone()));
-    tasks.spawn(sweep(store, stopped));
-    told_to_end.await;
+    let has_admin = admin.is_some();
+    if let Some(admin) = admin {
+        tasks.spawn(admin::accept(admin, auth.clone(), stopped.clone()));
+    }
+    tasks.spawn(sweep(store, stopped.clone()));
+    let keeping = keep_keys(auth, stopped);
+    tokio::select! {
+        () = told_to_end => {}
+        never_opened = keeping => return Err(failure(never_opened)),
+    }
     tracing::info!("stopping");
     let _ = word.send(true);
     while tasks.join_next().await.is_some() {}
-    admin::unbind(&config.data_dir);
+    if has_admin {
+        admin::unbind(&config.data_dir);
+    }
     Ok(())
 }
 
@@ -106,6 +129,36 @@ async fn upkeep(handle: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
             () = stop::told(&mut stopped) => return,
         }
     }
+}
+
+/// Learns of new keys, and makes them. Ends only when what the store's first answer says leaves nothing to wait for.
+async fn keep_keys(auth: AuthServer, mut stopped: watch::Receiver<bool>) -> Locked {
+    let mut opened = auth.is_open();
+    loop {
+        let pause = if auth.is_open() { KEEP_EVERY } else { OPEN_EVERY };
+        tokio::select! {
+            () = later(pause) => {}
+            () = stop::told(&mut stopped) => std::future::pending().await,
+        }
+        let was_open = auth.is_open();
+        match auth.keep_keys().await {
+            Ok(()) if !was_open => {
+                tracing::info!("the store answers and its keys are known: everything is served");
+            }
+            Ok(()) => {}
+            Err(Locked::Store(StoreError::Away(why))) => {
+                tracing::warn!(why, "the store does not answer; keys are not read again until it does");
+            }
+            Err(error) if !opened => return error,
+            Err(error) => tracing::error!(%error, "the keys cannot be read again"),
+        }
+        opened |= auth.is_open();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing tells of what another replica or an operator does")]
+async fn later(pause: Duration) {
+    tokio::time::sleep(pause).await;
 }
 
 async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {

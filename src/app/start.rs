@@ -1,5 +1,7 @@
 //! From the configuration to a running authorization server: store, root key, signing key, ports.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use hyper_util::rt::TokioTimer;
 use url::Url;
 
 use crate::adapters::audit::TracingAudit;
+use crate::adapters::cosmos::LateCosmosStore;
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::measured::Measured;
 use crate::adapters::oidc::Kind;
@@ -21,6 +24,7 @@ use crate::adapters::system::SystemClock;
 use crate::adapters::system::SystemEntropy;
 use crate::adapters::web_documents::SystemNetwork;
 use crate::adapters::web_documents::WebDocuments;
+use crate::app::cosmos;
 use crate::app::exit::Failure;
 use crate::app::policy::policy;
 use crate::config;
@@ -28,53 +32,90 @@ use crate::config::Config;
 use crate::config::Idp;
 use crate::flows::AuthServer;
 use crate::flows::Ports;
-use crate::flows::unlock::Locked;
-use crate::flows::unlock::signing_keys;
-use crate::flows::unlock::unlock;
+use crate::flows::keys::Locked;
 use crate::gateway::Upstream;
 use crate::ports::clock::Clock;
 use crate::ports::clock::Entropy;
 use crate::ports::idp::IdentityProvider;
+use crate::ports::root_key::RootKeyStore;
 use crate::ports::store::Store;
+use crate::ports::store::StoreError;
 use crate::protocol::metadata::path;
 
-/// A server that is ready to answer, and the store that it has to sweep.
+/// A server, and the store that it has to sweep.
 pub struct Started {
     pub auth: AuthServer,
     pub store: Arc<dyn Store>,
+    /// Why it is not open yet, where its store does not answer.
+    pub away: Option<String>,
 }
 
-/// Opens everything that the configuration names.
+/// Opens everything that the configuration names. A server whose store lies elsewhere starts without it, and is opened
+/// when it answers.
 pub async fn start(config: &Config) -> Result<Started, Failure> {
+    let started = assemble(config, root_key(config))?;
+    let away = match started.auth.keep_keys().await {
+        Err(Locked::Store(StoreError::Away(why))) if config.store.is_shared() => Some(why),
+        opened => opened.map(|()| None).map_err(failure)?,
+    };
+    Ok(Started { away, ..started })
+}
+
+/// Makes the root key of a store that replicas share, if it has none yet. Returns where it lies, in words.
+pub async fn make_root_key(config: &Config) -> Result<String, Failure> {
+    if !config.store.is_shared() {
+        let what = "The root key of an embedded store is made by `entrada serve`, together with the store.";
+        return Err(Failure::Usage(what.to_owned()));
+    }
+    let file = config.root_key_file();
+    if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+            Failure::Usage(format!("The directory {} cannot be made: {error}.", directory.display()))
+        })?;
+    }
+    let root = Arc::new(RootKeyFile::new(file));
+    let started = assemble(config, Arc::clone(&root) as Arc<dyn RootKeyStore>)?;
+    started.auth.keep_keys().await.map_err(failure)?;
+    Ok(root.place())
+}
+
+fn assemble(config: &Config, root: Arc<dyn RootKeyStore>) -> Result<Started, Failure> {
     let policy = policy(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
     let store = open_store(config, &clock)?;
-    let key_file = config.data_dir.join("root.key");
-    let is_new = !key_file.exists();
-    let root = RootKeyFile::new(&key_file);
-    let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.map_err(locked)?;
-    if is_new {
-        tracing::info!(file = %key_file.display(), "made the root key; keep a copy of it apart from the store's backups");
-    }
-    let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), config.tokens.signing_alg)
-        .await
-        .map_err(locked)?;
     let idp = identity_provider(config, &policy.issuer.at(path::CALLBACK), &clock)?;
     let documents =
         WebDocuments::new(Arc::new(SystemNetwork), config.documents.ca.as_deref(), Arc::clone(&clock))
             .map_err(|error| Failure::Usage(format!("cimd.ca_file: {error}.")))?;
     let documents = Arc::new(documents);
-    let ports =
-        Ports { store: Arc::clone(&store), idp, documents, clock, entropy, audit: Arc::new(TracingAudit) };
-    Ok(Started { auth: AuthServer::new(ports, keys, signing, policy), store })
+    let ports = Ports {
+        store: Arc::clone(&store),
+        root,
+        idp,
+        documents,
+        clock,
+        entropy,
+        audit: Arc::new(TracingAudit),
+    };
+    Ok(Started { auth: AuthServer::new(ports, policy), store, away: None })
+}
+
+/// The root key of a store that this process alone has is made with it; replicas are given copies.
+fn root_key(config: &Config) -> Arc<dyn RootKeyStore> {
+    let file = config.root_key_file();
+    Arc::new(if config.store.is_shared() { RootKeyFile::copied(file) } else { RootKeyFile::new(file) })
 }
 
 fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, Failure> {
-    let store: Arc<dyn Store> = match config.store {
+    let store: Arc<dyn Store> = match &config.store {
         config::Store::Embedded => {
             let opened = EmbeddedStore::open(&config.data_dir, Arc::clone(clock));
             Arc::new(opened.map_err(|error| Failure::Store(error.to_string()))?)
+        }
+        config::Store::Cosmos(cosmos) => {
+            let settings = cosmos::settings(cosmos, clock)?;
+            Arc::new(LateCosmosStore::new(settings, Arc::clone(clock)))
         }
     };
     Ok(Arc::new(Measured::new(store, Arc::clone(clock))))
@@ -109,13 +150,16 @@ fn identity_provider(
     Ok(Arc::new(Measured::new(provider, Arc::clone(clock))))
 }
 
-fn locked(error: Locked) -> Failure {
+/// Why a server does not open, for the supervisor.
+pub fn failure(error: Locked) -> Failure {
     let text = error.to_string();
     match error {
-        Locked::RootKey(_) | Locked::Missing(_) | Locked::NotTheStores(_) | Locked::SigningKey => {
-            Failure::RootKey(text)
-        }
-        Locked::AnotherIssuer { .. } => Failure::Usage(text),
+        Locked::RootKey(_)
+        | Locked::Missing(_)
+        | Locked::Outdated { .. }
+        | Locked::NotTheStores(_)
+        | Locked::SigningKey => Failure::RootKey(text),
+        Locked::AnotherIssuer { .. } | Locked::Store(StoreError::Unsuitable(_)) => Failure::Usage(text),
         Locked::Store(_) => Failure::Store(text),
     }
 }

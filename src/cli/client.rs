@@ -1,7 +1,5 @@
 //! `entrada client list`, `block`, `unblock` and `new`.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
@@ -15,6 +13,7 @@ use crate::app::admin;
 use crate::app::admin::Reply;
 use crate::app::exit::Failure;
 use crate::cli::say;
+use crate::cli::server::Administration;
 use crate::cli::server::Server;
 use crate::cli::shown::printable;
 use crate::cli::shown::utc;
@@ -142,25 +141,23 @@ fn redirect_uri(text: &str) -> Result<String, String> {
 
 pub async fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::List { server } => {
-            match admin::ask(&server.data_dir()?, &admin::Command::ListClients).await? {
-                Reply::Clients(clients) => print(&clients),
-                _ => Err(admin::another_version()),
-            }
-        }
+        Command::List { server } => match server.ask(admin::Command::ListClients).await? {
+            Reply::Clients(clients) => print(&clients),
+            _ => Err(admin::another_version()),
+        },
         Command::Block { server, whom } => {
-            let data_dir = server.data_dir()?;
-            match admin::ask(&data_dir, &admin::Command::Block(whom.target())).await? {
+            let administration = server.reach().await?;
+            match administration.ask(admin::Command::Block(whom.target())).await? {
                 Reply::Changed(what) => {
                     say(&format!("Blocked: {}.", words(&what)))?;
-                    say_if_unused(&data_dir, &what).await
+                    say_if_unused(&administration, &what).await
                 }
                 Reply::Unchanged(NotChanged::Already) => say("That is blocked already."),
                 reply => Err(not_changed(&reply)),
             }
         }
         Command::Unblock { server, whom } => {
-            match admin::ask(&server.data_dir()?, &admin::Command::Unblock(whom.target())).await? {
+            match server.ask(admin::Command::Unblock(whom.target())).await? {
                 Reply::Changed(what) => say(&format!("Let in again: {}.", words(&what))),
                 reply => Err(not_changed(&reply)),
             }
@@ -170,9 +167,9 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
 }
 
 /// A short form may be mistyped, and nobody can tell but by who has signed in.
-async fn say_if_unused(data_dir: &Path, what: &Blocked) -> Result<(), Failure> {
+async fn say_if_unused(administration: &Administration, what: &Blocked) -> Result<(), Failure> {
     let Blocked::Client(blocked) = what else { return Ok(()) };
-    let Reply::Clients(known) = admin::ask(data_dir, &admin::Command::ListClients).await? else {
+    let Reply::Clients(known) = administration.ask(admin::Command::ListClients).await? else {
         return Err(admin::another_version());
     };
     match known.clients.iter().any(|client| client.client == *blocked) {

@@ -1,5 +1,7 @@
 //! `entrada grant list` and `entrada grant revoke`.
 
+use std::time::UNIX_EPOCH;
+
 use clap::Args;
 use clap::Subcommand;
 
@@ -10,6 +12,7 @@ use crate::cli::say;
 use crate::cli::server::Server;
 use crate::cli::shown::printable;
 use crate::cli::shown::utc;
+use crate::domain::time::Timestamp;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
 
@@ -46,6 +49,37 @@ pub struct Which {
     /// All of a person's: tid:oid, or oidc: and the provider's sub.
     #[arg(long, value_name = "SUBJECT", value_parser = subject)]
     user: Option<String>,
+    /// All of a client's: its client_id, or the short form of it that `grant list` and logs show.
+    #[arg(long, value_name = "CLIENT", allow_hyphen_values = true)]
+    client: Option<String>,
+    /// All of sign-ins before this instant, as in 2026-11-25T07:00:00Z: after a backup was put back, which knows
+    /// nothing of what was revoked since.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    before: Option<Timestamp>,
+    /// Every grant there is: everybody has to sign in again.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Which {
+    fn selection(self) -> Result<Selection, Failure> {
+        let Self { grant, user, client, before, all } = self;
+        let chosen = [
+            grant.map(Selection::Grant),
+            user.map(Selection::User),
+            client.map(Selection::Client),
+            before.map(Selection::Before),
+            all.then_some(Selection::All),
+        ];
+        let nothing = || Failure::Usage("Say which grants to end: `grant revoke --help`.".to_owned());
+        chosen.into_iter().flatten().next().ok_or_else(nothing)
+    }
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let since = humantime::parse_rfc3339_weak(text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let seconds = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+    seconds.map(Timestamp).ok_or_else(|| "write it in UTC, as in 2026-11-25T07:00:00Z".to_owned())
 }
 
 fn grant_name(text: &str) -> Result<String, String> {
@@ -80,11 +114,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             print(&found)?;
         }
         Command::Revoke { server, which } => {
-            let selection = match (which.grant, which.user) {
-                (Some(grant), _) => Selection::Grant(grant),
-                (None, Some(user)) => Selection::User(user),
-                (None, None) => return Err(Failure::Usage("Name a grant, or a --user.".to_owned())),
-            };
+            let selection = which.selection()?;
             let one = matches!(selection, Selection::Grant(_));
             let ended = ask(server, admin::Command::RevokeGrants(selection)).await?;
             // They have ended, whether or not that can be told.
@@ -102,7 +132,7 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
 }
 
 async fn ask(server: Server, command: admin::Command) -> Result<Found, Failure> {
-    match admin::ask(&server.data_dir()?, &command).await? {
+    match server.ask(command).await? {
         Reply::Grants(found) => Ok(found),
         _ => Err(admin::another_version()),
     }

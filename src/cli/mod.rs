@@ -6,9 +6,11 @@ mod client;
 #[cfg(feature = "demo")]
 mod demo;
 mod grant;
+mod keys;
 mod log;
 mod server;
 mod shown;
+mod store;
 
 use std::io::Write;
 use std::io::stdout;
@@ -48,6 +50,12 @@ enum Command {
     /// Look at clients, keep them out and let them in again, and make one for the configuration.
     #[command(subcommand)]
     Client(client::Command),
+    /// Look at the keys, and replace them.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Make the database and the container of Cosmos DB.
+    #[command(subcommand)]
+    Store(store::Command),
     /// Print every setting with its environment variable, default and meaning, as a Markdown table.
     Settings,
 }
@@ -93,6 +101,8 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Demo(options) => runtime()?.block_on(demo::execute(options)),
         Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
         Command::Client(command) => runtime()?.block_on(client::execute(command)),
+        Command::Keys(command) => runtime()?.block_on(keys::execute(command)),
+        Command::Store(command) => runtime()?.block_on(store::execute(command)),
         Command::Settings => say(config::markdown_table().trim_end()),
     }
 }

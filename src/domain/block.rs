@@ -6,7 +6,6 @@ use serde::Serialize;
 use crate::domain::client::ClientId;
 use crate::domain::document::Document;
 use crate::domain::document::DocumentKey;
-use crate::domain::document::State;
 use crate::domain::document::WriteId;
 use crate::domain::keys::KeyRing;
 use crate::domain::keys::NotAuthentic;
@@ -101,15 +100,8 @@ impl Blocks {
     /// The document of these blocks.
     #[must_use]
     pub fn to_document(&self, keys: &KeyRing, write_id: WriteId, nonce: SealNonce) -> Document {
-        Document {
-            key: Self::key(),
-            schema: SCHEMA,
-            state: State::Plain,
-            generation: 0,
-            write_id,
-            expires_at: None,
-            body: Sealed::record(keys, PLACE, nonce, self).into_bytes(),
-        }
+        let body = Sealed::record(keys, PLACE, nonce, self).into_bytes();
+        Document::plain(Self::key(), SCHEMA, write_id, body)
     }
 
     /// Reads them back.

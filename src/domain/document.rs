@@ -67,6 +67,14 @@ pub struct Document {
     pub body: Vec<u8>,
 }
 
+impl Document {
+    /// A document without a life of its own, which never expires.
+    #[must_use]
+    pub fn plain(key: DocumentKey, schema: u16, write_id: WriteId, body: Vec<u8>) -> Self {
+        Self { key, schema, state: State::Plain, generation: 0, write_id, expires_at: None, body }
+    }
+}
+
 /// Which stored state of a document somebody read (Cosmos DB: the ETag). Opaque to its bearer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);

@@ -15,16 +15,18 @@ pub enum EventName {
     TokenRefreshed,
     TokenRepeated,
     TokenReplayed,
+    TokenAhead,
     GrantRevoked,
     RequestRefused,
     UpstreamRefused,
+    KeysRotated,
     StoreAway,
     AdministrationUsed,
 }
 
 impl EventName {
     /// Every name, in the order of the table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ClientRegistered,
         Self::DocumentRefused,
         Self::DocumentKept,
@@ -37,9 +39,11 @@ impl EventName {
         Self::TokenRefreshed,
         Self::TokenRepeated,
         Self::TokenReplayed,
+        Self::TokenAhead,
         Self::GrantRevoked,
         Self::RequestRefused,
         Self::UpstreamRefused,
+        Self::KeysRotated,
         Self::StoreAway,
         Self::AdministrationUsed,
     ];
@@ -124,6 +128,11 @@ impl EventName {
                 "A refresh token came again after the grace; the grant was revoked.",
                 &["client", "grant", "subject", "resource", "scope", "n"],
             ),
+            Self::TokenAhead => (
+                "token.ahead",
+                "A refresh token of ours came of which the store knows nothing: it has lost its last writes, in a fail-over or because a backup was put back. It is taken.",
+                &["client", "grant", "subject", "resource", "scope", "n"],
+            ),
             Self::GrantRevoked => (
                 "grant.revoked",
                 "A grant ended; the reason says why.",
@@ -143,6 +152,11 @@ impl EventName {
                 "administration.used",
                 "An operator gave a command over the administration socket; `n` grants or clients were concerned, or the one that is named was blocked or let in again.",
                 &["operation", "n", "client", "redirect_host", "document_host"],
+            ),
+            Self::KeysRotated => (
+                "keys.rotated",
+                "There is a new signing key (`signing`, or `signing_compromised` in the place of all others) or generation of the root key (`root`, `root_compromised`); `n` is the generation.",
+                &["operation", "n"],
             ),
             Self::StoreAway => (
                 "store.away",

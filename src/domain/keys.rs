@@ -99,8 +99,9 @@ pub struct NotAuthentic;
 
 /// The derived keys of all generations that are still known.
 pub struct KeyRing {
-    /// Newest last, never empty.
     generations: Vec<DerivedKeys>,
+    /// Which of them makes new things.
+    current: usize,
 }
 
 impl fmt::Debug for KeyRing {
@@ -117,18 +118,40 @@ struct DerivedKeys {
 }
 
 impl KeyRing {
-    /// Derives every key once. `None` when there is no root key.
+    /// Derives every key once. `None` when `current`, under which new things are to be made, is not among them.
     #[must_use]
-    pub fn derive(issuer: &Issuer, roots: &[RootKey]) -> Option<Self> {
-        let mut generations: Vec<_> = roots.iter().map(|root| DerivedKeys::new(issuer, root)).collect();
-        generations.sort_by_key(|keys| keys.generation);
-        (!generations.is_empty()).then_some(Self { generations })
+    pub fn derive<'a>(
+        issuer: &Issuer,
+        roots: impl IntoIterator<Item = &'a RootKey>,
+        current: Generation,
+    ) -> Option<Self> {
+        let generations: Vec<_> = roots.into_iter().map(|root| DerivedKeys::new(issuer, root)).collect();
+        let current = generations.iter().position(|keys| keys.generation == current)?;
+        Some(Self { generations, current })
     }
 
     /// The generation under which new things are made.
     #[must_use]
     pub fn current(&self) -> Generation {
-        self.newest().generation
+        self.issuing().generation
+    }
+
+    /// All generations, in the order in which they were given.
+    pub fn generations(&self) -> impl Iterator<Item = Generation> {
+        self.generations.iter().map(|keys| keys.generation)
+    }
+
+    /// Whether there are keys of a generation.
+    #[must_use]
+    pub fn knows(&self, generation: Generation) -> bool {
+        self.of(generation).is_ok()
+    }
+
+    /// Whether a generation was made before another one. One that is not known is older than all.
+    #[must_use]
+    pub fn is_older(&self, one: Generation, other: Generation) -> bool {
+        let place = |generation| self.generations().position(|known| known == generation);
+        place(one) < place(other)
     }
 
     /// A MAC over `message`, by the key of `generation`.
@@ -155,7 +178,7 @@ impl KeyRing {
     /// `place`, which has to be given again to open it.
     #[must_use]
     pub fn seal(&self, purpose: Purpose, place: &[u8], nonce: [u8; NONCE_LEN], plain: Vec<u8>) -> Vec<u8> {
-        let keys = self.newest();
+        let keys = self.issuing();
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + plain.len() + TAG_LEN);
         sealed.push(keys.generation.0);
         sealed.extend_from_slice(&nonce);
@@ -179,12 +202,12 @@ impl KeyRing {
         Ok(text)
     }
 
-    fn newest(&self) -> &DerivedKeys {
-        self.generations.last().expect("a key ring is never empty")
+    fn issuing(&self) -> &DerivedKeys {
+        &self.generations[self.current]
     }
 
     fn of(&self, generation: Generation) -> Result<&DerivedKeys, NotAuthentic> {
-        self.generations.iter().rev().find(|keys| keys.generation == generation).ok_or(NotAuthentic)
+        self.generations.iter().find(|keys| keys.generation == generation).ok_or(NotAuthentic)
     }
 }
 

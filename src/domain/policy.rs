@@ -7,6 +7,7 @@ use crate::domain::client::Client;
 use crate::domain::client::UpstreamApp;
 use crate::domain::limits::Limits;
 use crate::domain::resource::Resources;
+use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
 use crate::domain::vendor::NeedsSecret;
 use crate::domain::vendor::vendor;
@@ -86,6 +87,8 @@ impl Default for Registration {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub issuer: Issuer,
+    /// By which algorithm new signing keys sign.
+    pub signing_alg: SigningAlg,
     pub lifetimes: Lifetimes,
     pub limits: Limits,
     pub trust: Trust,
@@ -103,6 +106,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The longest lifetime of anything that is signed here.
+    #[must_use]
+    pub fn longest_token(&self) -> Duration {
+        self.resources.iter().map(|resource| resource.access).fold(DOWNSTREAM_TOKEN, Duration::max)
+    }
+
     /// How clients may come to be known here.
     #[must_use]
     pub fn introductions(&self) -> Introductions {

@@ -53,7 +53,7 @@ impl SigningAlg {
 pub struct BadKey;
 
 /// A signing key as it is stored (sealed).
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct SigningKeyRecord {
     pub alg: SigningAlg,
     /// PKCS #8 v1, base64url.
@@ -70,8 +70,8 @@ enum Pair {
 /// `jsonwebtoken` verifies; it does not sign here, because it parses and checks the private key anew
 /// for every signature, which costs more than the signature.
 pub struct SigningKey {
-    /// RFC 7638 thumbprint of the public key.
     kid: String,
+    alg: SigningAlg,
     pair: Pair,
     /// Base64url of the JOSE header of access tokens (RFC 9068 §2.1).
     header: String,
@@ -148,7 +148,19 @@ impl SigningKey {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let header = encode(json!({ "alg": name, "kid": kid, "typ": "at+jwt" }).to_string());
-        Ok(Self { kid, pair, header, jwk, decoding, validation })
+        Ok(Self { kid, alg, pair, header, jwk, decoding, validation })
+    }
+
+    /// The id of the key: the thumbprint of its public half (RFC 7638).
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// By which algorithm it signs.
+    #[must_use]
+    pub fn alg(&self) -> SigningAlg {
+        self.alg
     }
 
     /// The public half, as the JWK Set shows it (RFC 7517 §4).

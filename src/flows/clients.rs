@@ -12,7 +12,6 @@ use crate::domain::client_record::ClientRecord;
 use crate::domain::client_record::DocumentCopy;
 use crate::domain::document::Document;
 use crate::domain::document::DocumentKey;
-use crate::domain::document::State;
 use crate::domain::document::Stored;
 use crate::domain::document::WriteId;
 use crate::domain::event::Event;
@@ -94,17 +93,16 @@ impl AuthServer {
     /// Reads the record of a client back; `None` when it does not open.
     pub(in crate::flows) fn client_record(&self, document: Document) -> Option<ClientRecord> {
         let place = place(&document.key);
-        Sealed::from_bytes(document.body).open_record(self.keys(), &place).ok()
+        Sealed::from_bytes(document.body).open_record(&self.keys(), &place).ok()
     }
 
-    fn client_document(&self, key: DocumentKey, record: &ClientRecord) -> Document {
-        let body = Sealed::record(self.keys(), &place(&key), self.random(), record).into_bytes();
-        let write_id = WriteId(self.random());
-        Document { key, schema: SCHEMA, state: State::Plain, generation: 0, write_id, expires_at: None, body }
+    pub(in crate::flows) fn client_document(&self, key: DocumentKey, record: &ClientRecord) -> Document {
+        let body = Sealed::record(&self.keys(), &place(&key), self.random(), record).into_bytes();
+        Document::plain(key, SCHEMA, WriteId(self.random()), body)
     }
 }
 
-fn client_key(digest: &str) -> DocumentKey {
+pub(in crate::flows) fn client_key(digest: &str) -> DocumentKey {
     DocumentKey { partition: format!("{PARTITION_PREFIX}{digest}"), id: digest.to_owned() }
 }
 

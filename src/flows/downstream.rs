@@ -43,7 +43,7 @@ impl AuthServer {
         // Nothing that it stands for ends before it.
         let exp = now.plus(DOWNSTREAM_TOKEN).min(claims.exp);
         let claims_there = claims.readdressed(upstream.as_str(), now, exp, self.token_id());
-        let token: Arc<str> = self.signing_keys().active().sign(&claims_there)?.into();
+        let token: Arc<str> = self.signing_keys().active(now).sign(&claims_there)?.into();
         cache.insert(claims.jti.clone(), (Arc::clone(&token), exp));
         Ok(token)
     }

@@ -5,12 +5,15 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use crate::domain::root_check::RootCheck;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
-use crate::flows::unlock::root_check_key;
 
 /// Probes are open to everybody: they cost the store one read in this time at most.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the store is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// When the store was last asked, and what came of the last answer. The store was reached at the start.
 pub(in crate::flows) struct LastProbe(Mutex<(Option<Timestamp>, bool)>);
@@ -39,7 +42,9 @@ impl AuthServer {
             }
             last.0 = Some(now);
         }
-        let answered = self.store().read(&root_check_key()).await.is_ok();
+        // Probes have little patience, and what is told of the store must not make a replica unready.
+        let answered = tokio::time::timeout(PATIENCE, self.store().read(&RootCheck::key())).await;
+        let answered = answered.is_ok_and(|read| read.is_ok());
         self.0.last_probe.last().1 = answered;
         answered
     }

@@ -16,26 +16,30 @@ pub mod exchange;
 mod fetch_limits;
 pub mod grants;
 pub mod health;
+pub mod keys;
 pub mod mint;
 pub mod pace;
 pub mod refresh;
 pub mod refusal;
 pub mod register;
 pub mod revoke;
+pub mod rotate;
 pub mod token;
-pub mod unlock;
 pub mod verify;
+mod vouch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::keys::KeyRing;
 use crate::domain::policy::Policy;
+use crate::domain::signing_keys::SigningKeys;
 use crate::domain::time::Timestamp;
 use crate::flows::blocks::KnownBlocks;
 use crate::flows::clients::SeenClients;
@@ -43,19 +47,21 @@ use crate::flows::documents::KnownDocuments;
 use crate::flows::downstream::DownstreamTokens;
 use crate::flows::grants::GrantStates;
 use crate::flows::health::LastProbe;
+use crate::flows::keys::KnownKeys;
 use crate::flows::refresh::Turns;
-use crate::flows::unlock::SigningKeys;
 use crate::ports::audit::Audit;
 use crate::ports::clock::Clock;
 use crate::ports::clock::Entropy;
 use crate::ports::documents::ClientDocuments;
 use crate::ports::idp::IdentityProvider;
+use crate::ports::root_key::RootKeyStore;
 use crate::ports::store::Store;
 
 /// The outside, as the flows need it.
 #[derive(Clone)]
 pub struct Ports {
     pub store: Arc<dyn Store>,
+    pub root: Arc<dyn RootKeyStore>,
     pub idp: Arc<dyn IdentityProvider>,
     pub documents: Arc<dyn ClientDocuments>,
     pub clock: Arc<dyn Clock>,
@@ -72,8 +78,7 @@ pub struct AuthServer(Arc<Parts>);
 
 struct Parts {
     ports: Ports,
-    keys: KeyRing,
-    signing: SigningKeys,
+    keys: KnownKeys,
     policy: Policy,
     blocks: KnownBlocks,
     documents: KnownDocuments,
@@ -85,14 +90,13 @@ struct Parts {
 }
 
 impl AuthServer {
-    /// Puts together what was opened and unlocked before.
+    /// A server that is not open yet.
     #[must_use]
-    pub fn new(ports: Ports, keys: KeyRing, signing: SigningKeys, policy: Policy) -> Self {
+    pub fn new(ports: Ports, policy: Policy) -> Self {
         let documents = KnownDocuments::new(&ports.clock);
         Self(Arc::new(Parts {
             ports,
-            keys,
-            signing,
+            keys: KnownKeys::default(),
             policy,
             blocks: KnownBlocks::default(),
             documents,
@@ -110,14 +114,20 @@ impl AuthServer {
         &self.0.policy
     }
 
-    /// The public signing keys.
+    /// The keys that sign, as they are now known.
     #[must_use]
-    pub fn signing_keys(&self) -> &SigningKeys {
-        &self.0.signing
+    pub fn signing_keys(&self) -> Arc<SigningKeys> {
+        self.0.keys.get().signing
     }
 
-    fn keys(&self) -> &KeyRing {
-        &self.0.keys
+    /// The JWK Set (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        self.signing_keys().jwks(self.now())
+    }
+
+    fn keys(&self) -> Arc<KeyRing> {
+        self.0.keys.get().ring
     }
 
     fn store(&self) -> &dyn Store {

@@ -52,10 +52,10 @@ impl AuthServer {
     /// The grant of an authentic refresh token, or of an access token that has not expired: an old one,
     /// from a log, is no logout button.
     fn grant_behind(&self, token: &str) -> Option<(UserKey, GrantId)> {
-        if let Ok(Reference { user, grant, .. }) = Reference::read(self.keys(), Kind::RefreshToken, token) {
+        if let Ok(Reference { user, grant, .. }) = Reference::read(&self.keys(), Kind::RefreshToken, token) {
             return Some((user, grant));
         }
-        let claims: UnverifiedClaims = self.signing_keys().verify(token).ok()?;
+        let claims: UnverifiedClaims = self.signing_keys().verify(token, self.now()).ok()?;
         // A downstream token is signed by us too, but no client ever held one.
         let ours = self.policy().resources.by_identifier(&claims.aud).is_some();
         let live = ours && claims.iss == self.policy().issuer.as_str() && self.now() < claims.exp;

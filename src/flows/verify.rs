@@ -61,14 +61,14 @@ impl Refusal for Reason {
 impl AuthServer {
     /// The caller behind a token for `resource`.
     pub async fn verify(&self, token: &str, resource: &Resource) -> Result<Caller, Reason> {
-        let claims: UnverifiedClaims = self.signing_keys().verify(token).map_err(|_| Reason::NotOurs)?;
+        let now = self.now();
+        let claims: UnverifiedClaims = self.signing_keys().verify(token, now).map_err(|_| Reason::NotOurs)?;
         if claims.iss != self.policy().issuer.as_str() {
             return Err(Reason::AnotherIssuer);
         }
         if claims.aud != resource.identifier {
             return Err(Reason::AnotherAudience);
         }
-        let now = self.now();
         if now >= claims.exp {
             return Err(Reason::Expired);
         }

@@ -9,13 +9,18 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::domain::resource::Resource;
+use crate::domain::signing_keys::JWKS_LIFETIME;
 use crate::flows::AuthServer;
+use crate::flows::keys::NotOpen;
 use crate::http::Shared;
+use crate::http::answer::refused;
 use crate::protocol::metadata::AuthorizationServerMetadata;
 use crate::protocol::metadata::ProtectedResourceMetadata;
 
-/// Five minutes: short enough for a changed setting, long enough to spare a request for each login.
+/// Five minutes: short enough for a changed setting, long enough to spare a request for each login. For the JWK Set it
+/// is [`JWKS_LIFETIME`]: a key that somebody else has is believed no longer.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
+const _: () = assert!(JWKS_LIFETIME.as_secs() == 300, "CACHED says so in text");
 
 pub async fn authorization_server(State(auth): State<AuthServer>) -> Response {
     document(&metadata(&auth))
@@ -64,7 +69,10 @@ pub async fn default_resource(State(Shared { auth, pages }): State<Shared>) -> R
 }
 
 pub async fn jwks(State(auth): State<AuthServer>) -> Response {
-    document(&auth.signing_keys().jwks())
+    match auth.is_open() {
+        true => document(&auth.jwks()),
+        false => refused(NotOpen),
+    }
 }
 
 fn served<'a>(auth: &'a AuthServer, path: &str) -> Option<&'a Resource> {

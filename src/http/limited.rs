@@ -1,4 +1,4 @@
-//! The answer to an address that has asked too often.
+//! Answers that are given before anybody looks at what is asked.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Response;
 
+use crate::flows::refusal::Refusal;
 use crate::http::answer::json_error;
+use crate::http::answer::refused;
 use crate::http::page::Pages;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::error::OAuthError;
@@ -19,6 +21,12 @@ const REASON: &str = "address_limited";
 const PEOPLE: [&str; 3] = [path::AUTHORIZE, path::CONSENT, path::CALLBACK];
 
 impl Pages {
+    /// A refusal of whatever was asked: a page where people ask, an OAuth error elsewhere.
+    #[must_use]
+    pub fn refused_at(&self, path: &str, refusal: impl Refusal) -> Response {
+        if PEOPLE.contains(&path) { self.refusal(refusal) } else { refused(refusal) }
+    }
+
     /// 429: a page where people ask, an OAuth error elsewhere, and when to ask again.
     #[must_use]
     pub fn address_limited(&self, path: &str, wait: Duration) -> Response {

@@ -1,0 +1,347 @@
+//! Keys: what has to hold before anything is served, and what this replica does to know, and to rotate, them while it
+//! serves.
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use secrecy::SecretBox;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use crate::domain::document::Document;
+use crate::domain::document::Stored;
+use crate::domain::document::Version;
+use crate::domain::document::WriteId;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::keys::Generation;
+use crate::domain::keys::KeyRing;
+use crate::domain::keys::RootKey;
+use crate::domain::policy::Policy;
+use crate::domain::policy::REVOCATION;
+use crate::domain::root_check::CheckedGeneration;
+use crate::domain::root_check::Mismatch;
+use crate::domain::root_check::RootCheck;
+use crate::domain::signing::BadKey;
+use crate::domain::signing::SigningAlg;
+use crate::domain::signing::SigningKeyRecord;
+use crate::domain::signing_keys::SigningKeys;
+use crate::domain::signing_keys::StoredSigningKeys;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::flows::Ports;
+use crate::flows::refusal::Refusal;
+use crate::flows::refusal::Row;
+use crate::flows::refusal::row;
+use crate::ports::root_key::RootKeyError;
+use crate::ports::store::Listing;
+use crate::ports::store::StoreError;
+use crate::protocol::error::ErrorCode;
+
+/// How often keys are read anew: as often as revocations are heard of.
+pub const KEEP_EVERY: Duration = REVOCATION;
+
+/// How often a document of keys is written again when other replicas keep changing it.
+pub(in crate::flows) const ATTEMPTS: usize = 8;
+
+/// Why the program cannot serve on this store with this key. The texts are for the operator.
+#[derive(Debug, Error)]
+pub enum Locked {
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    #[error(
+        "{0} is missing, but the store was made with one. Put it back from your backup: without it nothing in the store can be read. To begin anew, move the store away."
+    )]
+    Missing(String),
+    #[error(
+        "{place} has no generation {generation} of the root key, with which things in the store are made. Put the file of the replica, or of the command, that made it in its place; unless that generation was dropped because it is in other hands, and the store is one from before: then see docs/keys.md."
+    )]
+    Outdated { place: String, generation: u8 },
+    #[error(
+        "{0} is not the root key that the store was made with. Put the right one back from your backup, or move the store away to begin anew."
+    )]
+    NotTheStores(String),
+    #[error(
+        "the store was made for public_url {stored}, and public_url is now {configured}. Every client, code and token belongs to its issuer: set public_url back, or use another store."
+    )]
+    AnotherIssuer { stored: String, configured: String },
+    #[error("the signing keys cannot be made or read: the store's copy does not open with the root key")]
+    SigningKey,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Nothing is served, since the keys are not known, or not all of them: the store was not reached yet, or this replica
+/// has no copy of a new root key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOpen;
+
+impl Refusal for NotOpen {
+    fn row(self) -> Row {
+        row(
+            "not_open",
+            ErrorCode::TemporarilyUnavailable,
+            "The server has not reached its store yet, or has no copy of a new key. Try again in a minute.",
+        )
+    }
+}
+
+/// The keys, as this replica knows them.
+#[derive(Default)]
+pub(in crate::flows) struct KnownKeys {
+    current: RwLock<Option<Current>>,
+    open: AtomicBool,
+    /// Who reads them anew, or rotates them.
+    pub(in crate::flows) turn: Mutex<()>,
+}
+
+/// What was last read, parsed.
+#[derive(Clone)]
+pub(in crate::flows) struct Current {
+    pub ring: Arc<KeyRing>,
+    pub check: Arc<RootCheck>,
+    pub signing: Arc<SigningKeys>,
+    pub stored: Arc<StoredSigningKeys>,
+    /// Of the signing keys' document.
+    pub version: Version,
+}
+
+impl KnownKeys {
+    /// What was last read.
+    pub(in crate::flows) fn get(&self) -> Current {
+        self.known().expect("nothing is asked of a server that is not open")
+    }
+
+    pub(in crate::flows) fn set(&self, current: Current) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+    }
+
+    fn known(&self) -> Option<Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl AuthServer {
+    /// A server that is open: [`AuthServer::new`], then [`AuthServer::keep_keys`].
+    pub async fn open(ports: Ports, policy: Policy) -> Result<Self, Locked> {
+        let server = Self::new(ports, policy);
+        server.keep_keys().await?;
+        Ok(server)
+    }
+
+    /// Whether the keys are known: before, it serves what needs none, and nothing else.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.keys.open.load(Ordering::Acquire)
+            && self.0.keys.known().is_some_and(|known| {
+                // What others make with a generation that is missing here would be garbage.
+                known.check.current(self.now()).is_some_and(|current| known.ring.knows(current))
+            })
+    }
+
+    /// Opens the store with the root key, which is made together with an empty store: the two have to belong together,
+    /// and there has to be a key to sign with. Later it learns of keys that other replicas or commands have made or
+    /// dropped, and makes a new one when it is time for it.
+    ///
+    /// To be called every [`KEEP_EVERY`]: for so long another replica's key may be unknown here. A server whose store is
+    /// away goes on with what it knows.
+    pub async fn keep_keys(&self) -> Result<(), Locked> {
+        let _turn = self.0.keys.turn.lock().await;
+        let kept = self.read_keys_again().await;
+        match &kept {
+            Ok(()) => self.0.keys.open.store(true, Ordering::Release),
+            Err(Locked::Store(StoreError::Away(_))) => {}
+            Err(_) => self.0.keys.open.store(false, Ordering::Release),
+        }
+        kept
+    }
+
+    /// Whoever calls it has the turn.
+    pub(in crate::flows) async fn read_keys_again(&self) -> Result<(), Locked> {
+        let known = &self.0.keys;
+        known.set(read(&self.0.ports, self.policy(), known.known()).await?);
+        Ok(())
+    }
+}
+
+async fn read(ports: &Ports, policy: &Policy, known: Option<Current>) -> Result<Current, Locked> {
+    let now = ports.clock.now();
+    let check = root_check(ports, policy, now).await?;
+    let ring = match &known {
+        Some(known) if is_whole(&known.ring, &check, now) => Arc::clone(&known.ring),
+        known => match (ring(ports, policy, &check, now).await, known) {
+            (Ok(ring), _) => Arc::new(ring),
+            // A file that cannot be read now, or is being exchanged, is needed when a generation in it is.
+            (Err(error), Some(known)) if issues(&known.ring, &check, now) => {
+                tracing::warn!(%error, "the root key cannot be read again; the generations that are known go on");
+                Arc::clone(&known.ring)
+            }
+            (Err(error), _) => return Err(error),
+        },
+    };
+    warn_of_what_is_missing(ports, &ring, &check);
+    let known = known.map(|Current { signing, stored, version, .. }| (signing, stored, version));
+    let (signing, stored, version) = signing_keys(ports, policy, &ring, known, now).await?;
+    Ok(Current { ring, check: Arc::new(check), signing, stored, version })
+}
+
+/// What the store knows of its root key. The check is the first thing that is ever written to a store.
+async fn root_check(ports: &Ports, policy: &Policy, now: Timestamp) -> Result<RootCheck, Locked> {
+    let Ports { store, root, .. } = ports;
+    let check = match store.read(&RootCheck::key()).await? {
+        Some(Stored { document, .. }) => RootCheck::from_document(&document)
+            .map_err(|_| StoreError::Corrupt("its root-key check does not parse".to_owned()))?,
+        None => {
+            if !store.list(Listing::Prefix(""), None, 1).await?.is_empty() {
+                return Err(StoreError::Corrupt("it has lost its root-key check".to_owned()).into());
+            }
+            let mut roots = root.load().await?;
+            if roots.is_empty() {
+                let first = new_root(ports, Generation(1));
+                root.create(&first).await?;
+                roots.push(first);
+            }
+            let check = RootCheck::new(&policy.issuer, &roots, now);
+            match store.create(check.to_document(WriteId(ports.entropy.bytes()))).await {
+                Ok(_) => check,
+                // Another replica came first: its check decides.
+                Err(StoreError::Conflict) => return Box::pin(root_check(ports, policy, now)).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    if check.issuer != policy.issuer.as_str() {
+        let (stored, configured) = (check.issuer, policy.issuer.to_string());
+        return Err(Locked::AnotherIssuer { stored, configured });
+    }
+    Ok(check)
+}
+
+/// Whether a ring issues with the right key, and has all that were ever used.
+fn issues(ring: &KeyRing, check: &RootCheck, now: Timestamp) -> bool {
+    let used = |known: &&CheckedGeneration| known.issues_from <= now;
+    check.current(now) == Some(ring.current())
+        && check.generations().iter().filter(used).all(|known| ring.knows(known.generation))
+}
+
+/// Whoever runs this replica has until then to give it the new file.
+fn warn_of_what_is_missing(ports: &Ports, ring: &KeyRing, check: &RootCheck) {
+    for known in check.generations().iter().filter(|known| !ring.knows(known.generation)) {
+        tracing::warn!(
+            generation = known.generation.0,
+            used_from = known.issues_from.0,
+            place = ports.root.place(),
+            "a generation of the root key is missing here: from then on this replica serves nothing without it"
+        );
+    }
+}
+
+/// Whether a ring has every key that the check names, and issues with the right one.
+fn is_whole(ring: &KeyRing, check: &RootCheck, now: Timestamp) -> bool {
+    let known = check.generations().iter().map(|known| known.generation);
+    ring.generations().eq(known) && check.current(now) == Some(ring.current())
+}
+
+async fn ring(ports: &Ports, policy: &Policy, check: &RootCheck, now: Timestamp) -> Result<KeyRing, Locked> {
+    let place = || ports.root.place();
+    let roots = ports.root.load().await?;
+    let counting = check.judge(&roots, now).map_err(|mismatch| match mismatch {
+        Mismatch::Missing(_) if roots.is_empty() => Locked::Missing(place()),
+        Mismatch::Missing(Generation(generation)) => Locked::Outdated { place: place(), generation },
+        Mismatch::Another => Locked::NotTheStores(place()),
+    })?;
+    let current = check.current(now).ok_or_else(|| Locked::Missing(place()))?;
+    KeyRing::derive(&policy.issuer, counting, current).ok_or_else(|| Locked::Missing(place()))
+}
+
+type Signing = (Arc<SigningKeys>, Arc<StoredSigningKeys>, Version);
+
+/// Reads the signing keys, if they are others than are known, and writes what is due.
+async fn signing_keys(
+    ports: &Ports,
+    policy: &Policy,
+    ring: &KeyRing,
+    mut known: Option<Signing>,
+    now: Timestamp,
+) -> Result<Signing, Locked> {
+    for _ in 0..ATTEMPTS {
+        let found = ports.store.read(&StoredSigningKeys::key()).await?;
+        let (keys, expected, rotates) = match found {
+            None => {
+                let first = new_signing_key(policy.signing_alg).await?;
+                (StoredSigningKeys::only(first, policy.longest_token(), now), None, false)
+            }
+            Some(Stored { document, version }) => {
+                let current = match known.take().filter(|(_, _, known)| *known == version) {
+                    Some(known) => known,
+                    None => parsed(ring, document, version)?,
+                };
+                match due(policy, &current.1, now).await? {
+                    None => return Ok(current),
+                    Some((changed, rotates)) => (changed, Some(current.2), rotates),
+                }
+            }
+        };
+        if let Some(written) = write_signing_keys(ports, ring, keys, expected).await? {
+            if rotates {
+                let event = Event { operation: Some("signing"), ..Event::default() };
+                ports.audit.record(EventName::KeysRotated, event);
+            }
+            return Ok(written);
+        }
+    }
+    Err(StoreError::Away("other replicas keep changing the signing keys".to_owned()).into())
+}
+
+/// What has to be written of the signing keys now, and whether there is a new one.
+async fn due(
+    policy: &Policy,
+    stored: &StoredSigningKeys,
+    now: Timestamp,
+) -> Result<Option<(StoredSigningKeys, bool)>, Locked> {
+    if stored.is_due(policy.signing_alg, now) {
+        let next = stored.with_successor(new_signing_key(policy.signing_alg).await?, now);
+        return Ok(Some((next, true)));
+    }
+    Ok(stored.for_tokens_of(policy.longest_token()).map(|kept| (kept, false)))
+}
+
+fn parsed(ring: &KeyRing, document: Document, version: Version) -> Result<Signing, Locked> {
+    let stored = StoredSigningKeys::from_document(ring, document).map_err(|_| Locked::SigningKey)?;
+    let signing = SigningKeys::read(&stored).map_err(|BadKey| Locked::SigningKey)?;
+    Ok((Arc::new(signing), Arc::new(stored), version))
+}
+
+/// Writes signing keys in the place of `expected`; `None` when another replica was first.
+pub(in crate::flows) async fn write_signing_keys(
+    ports: &Ports,
+    ring: &KeyRing,
+    keys: StoredSigningKeys,
+    expected: Option<Version>,
+) -> Result<Option<Signing>, Locked> {
+    let document = keys.to_document(ring, WriteId(ports.entropy.bytes()), ports.entropy.bytes());
+    let written = match expected {
+        Some(version) => ports.store.replace(document, &version).await,
+        None => ports.store.create(document).await,
+    };
+    let signing = SigningKeys::read(&keys).map_err(|BadKey| Locked::SigningKey)?;
+    match written {
+        Ok(version) => Ok(Some((Arc::new(signing), Arc::new(keys), version))),
+        Err(StoreError::Conflict) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Apart from the threads that answer: RSA takes a tenth of a second or more.
+pub(in crate::flows) async fn new_signing_key(alg: SigningAlg) -> Result<SigningKeyRecord, Locked> {
+    let made = tokio::task::spawn_blocking(move || SigningKeyRecord::generate(alg)).await;
+    made.ok().and_then(Result::ok).ok_or(Locked::SigningKey)
+}
+
+pub(in crate::flows) fn new_root(ports: &Ports, generation: Generation) -> RootKey {
+    RootKey { generation, bytes: SecretBox::new(Box::new(ports.entropy.bytes())) }
+}
