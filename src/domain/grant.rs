@@ -111,6 +111,29 @@ impl<'de> Deserialize<'de> for UpstreamToken {
     }
 }
 
+/// The right to ask the identity provider about a grant: where it rotates its tokens, two who ask with the same one are
+/// taken for thieves. It ends with the next swap, and by itself. The fence against a holder that comes too late is the
+/// version that taking it made: whoever takes it over makes another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    until: Timestamp,
+}
+
+/// How long one who asks the identity provider may take. A replica that has died is waited for no longer.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// By how much clocks of replicas may differ.
+const CLOCKS: Duration = Duration::from_secs(30);
+
+impl Lease {
+    /// Whether it is over by any clock. Before, only who has watched it for [`LEASE`] may take it over: clocks differ, and
+    /// two who ask at once are what it is there against.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.plus(CLOCKS) <= now || now.plus(LEASE).plus(CLOCKS) < self.until
+    }
+}
+
 /// What a grant remembers; sealed where it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantBody {
@@ -137,6 +160,9 @@ pub struct GrantBody {
     pub upstream: Option<UpstreamToken>,
     /// When the identity provider last vouched for the person.
     pub vouched_at: Timestamp,
+    /// Held by whoever asks the identity provider now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 impl GrantBody {
@@ -170,7 +196,10 @@ pub enum Presented {
     Predecessor,
     /// An older one, or the one before after the grace: somebody has a copy.
     Replayed,
-    /// The grant issues no refresh tokens (any more), or never issued this one.
+    /// We issued it, and the store knows nothing of that: it has lost its last writes, in a fail-over or because a
+    /// backup was put back.
+    Ahead,
+    /// The grant issues no refresh tokens (any more).
     Unknown,
 }
 
@@ -204,11 +233,34 @@ impl Grant {
         Some(self)
     }
 
+    /// The grant as it was when refresh token `n` was issued, which the store has lost.
+    #[must_use]
+    pub fn caught_up(mut self, n: u32) -> Self {
+        self.phase = Phase::Active(n);
+        self.body.redeemed_at.get_or_insert(self.body.created_at);
+        self
+    }
+
+    /// The same grant, while one asks the identity provider about it.
+    #[must_use]
+    pub fn leased(mut self, now: Timestamp) -> Self {
+        self.body.lease = Some(Lease { until: now.plus(LEASE) });
+        self
+    }
+
+    /// The same grant, about which nobody asks any more.
+    #[must_use]
+    pub fn unleased(mut self) -> Self {
+        self.body.lease = None;
+        self
+    }
+
     /// Any state → `Revoked`. It stays until it would have expired, so that it is known as such.
     #[must_use]
     pub fn revoked(mut self) -> Self {
         self.phase = Phase::Revoked;
         self.body.upstream = None;
+        self.body.lease = None;
         self
     }
 
@@ -221,9 +273,12 @@ impl Grant {
     /// Which of this grant's refresh tokens `n` is.
     #[must_use]
     pub fn presented(&self, n: u32, now: Timestamp, grace: Duration) -> Presented {
-        let Phase::Active(current) = self.phase else { return Presented::Unknown };
-        if self.body.upstream.is_none() || n > current {
+        if self.body.upstream.is_none() || self.phase == Phase::Revoked {
             return Presented::Unknown;
+        }
+        let Phase::Active(current) = self.phase else { return Presented::Ahead };
+        if n > current {
+            return Presented::Ahead;
         }
         let within_grace = now < self.body.swapped_at.plus(grace);
         match current - n {
@@ -237,6 +292,7 @@ impl Grant {
         let idle = if self.body.upstream.is_some() { lifetimes.refresh_idle } else { access };
         self.expires_at = now.plus(idle).min(self.body.created_at.plus(lifetimes.refresh_max));
         self.body.swapped_at = now;
+        self.body.lease = None;
         self.phase = phase;
     }
 

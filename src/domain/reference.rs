@@ -50,11 +50,14 @@ pub struct Reference {
     pub grant: GrantId,
     /// `n` of `Active(n)`; 0 in a code.
     pub n: u32,
+    /// The generation of the root key that made it.
+    pub generation: Generation,
 }
 
 impl Reference {
-    /// The credential, made by the key of `generation`.
-    pub fn issue(&self, keys: &KeyRing, kind: Kind, generation: Generation) -> Result<String, NotAuthentic> {
+    /// The credential.
+    pub fn issue(&self, keys: &KeyRing, kind: Kind) -> Result<String, NotAuthentic> {
+        let generation = self.generation;
         let mut bytes = Vec::with_capacity(MESSAGE_LEN + 16);
         bytes.extend([VERSION, generation.0]);
         bytes.extend(self.user.0);
@@ -72,10 +75,11 @@ impl Reference {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAuthentic)?;
         let (message, tag) = bytes.split_first_chunk::<MESSAGE_LEN>().ok_or(NotAuthentic)?;
         let [VERSION, generation, rest @ ..] = message else { return Err(NotAuthentic) };
-        keys.verify(kind.purpose(), Generation(*generation), message, tag)?;
+        let generation = Generation(*generation);
+        keys.verify(kind.purpose(), generation, message, tag)?;
         let (user, rest) = rest.split_first_chunk::<16>().ok_or(NotAuthentic)?;
         let (grant, rest) = rest.split_first_chunk::<16>().ok_or(NotAuthentic)?;
         let n = rest.try_into().map(u32::from_be_bytes).map_err(|_| NotAuthentic)?;
-        Ok(Self { user: UserKey(*user), grant: GrantId(*grant), n })
+        Ok(Self { user: UserKey(*user), grant: GrantId(*grant), n, generation })
     }
 }

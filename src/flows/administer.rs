@@ -10,6 +10,7 @@ use crate::domain::grant::Grant;
 use crate::domain::grant::PARTITION_PREFIX;
 use crate::domain::grant::Phase;
 use crate::domain::person::UserKey;
+use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
 use crate::ports::store::Listing;
@@ -47,6 +48,23 @@ pub enum Selection {
     Grant(String),
     /// A person's: `tid:oid`, or `oidc:` and a `sub`.
     User(String),
+    /// A client's, by its id or by the short hash of it.
+    Client(String),
+    /// Of sign-ins before this instant.
+    Before(Timestamp),
+}
+
+impl Selection {
+    fn means(&self, grant: &Grant) -> bool {
+        match self {
+            Self::All | Self::User(_) => true,
+            Self::Grant(sid) => grant.id.to_string() == *sid,
+            Self::Client(client) => {
+                grant.body.client_id.as_str() == client || grant.body.client_id.digest() == *client
+            }
+            Self::Before(instant) => grant.body.created_at < *instant,
+        }
+    }
 }
 
 /// The store is away.
@@ -109,22 +127,24 @@ impl AuthServer {
         }
         let listing = match pages.selection {
             Selection::User(_) => Listing::Partition(&pages.partition),
-            Selection::All | Selection::Grant(_) => Listing::Prefix(&pages.partition),
+            Selection::All | Selection::Grant(_) | Selection::Client(_) | Selection::Before(_) => {
+                Listing::Prefix(&pages.partition)
+            }
         };
         let stored = self.store().list(listing, pages.after.as_ref(), PAGE).await.map_err(|_| StoreAway)?;
         pages.done = stored.len() < PAGE;
         pages.after = stored.last().map(|stored| stored.document.key.clone());
+        // The name of a grant tells without opening it.
         let wanted = |id: &str| !matches!(pages.selection, Selection::Grant(sid) if sid != id);
+        let keys = self.keys();
         let mut grants = Vec::new();
         for document in stored.into_iter().map(|stored| stored.document).filter(|d| wanted(&d.key.id)) {
-            match Grant::from_document(self.keys(), document) {
-                Ok(grant) => {
-                    found.selected += 1;
-                    grants.push(grant);
-                }
+            match Grant::from_document(&keys, document) {
+                Ok(grant) => grants.extend(pages.selection.means(&grant).then_some(grant)),
                 Err(_) => found.unreadable += 1,
             }
         }
+        found.selected += grants.len();
         Ok(Some(grants))
     }
 }
@@ -141,7 +161,9 @@ impl<'a> Pages<'a> {
     fn of(selection: &'a Selection) -> Self {
         let partition = match selection {
             Selection::User(subject) => format!("{PARTITION_PREFIX}{}", UserKey::of(subject)),
-            Selection::All | Selection::Grant(_) => PARTITION_PREFIX.to_owned(),
+            Selection::All | Selection::Grant(_) | Selection::Client(_) | Selection::Before(_) => {
+                PARTITION_PREFIX.to_owned()
+            }
         };
         Self { selection, partition, after: None, done: false }
     }

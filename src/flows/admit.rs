@@ -126,7 +126,7 @@ impl AuthServer {
     pub(in crate::flows) fn recognised(&self, id: &str) -> Option<Client> {
         let policy = self.policy();
         let configured = policy.clients.iter().find(|client| client.id.as_str() == id);
-        let registered = || Client::recognise(self.keys(), id).ok().filter(|_| policy.registration.enabled);
+        let registered = || Client::recognise(&self.keys(), id).ok().filter(|_| policy.registration.enabled);
         configured.cloned().or_else(registered)
     }
 

@@ -54,7 +54,7 @@ impl AuthServer {
     pub(in crate::flows) fn ask(&self, client: &Client, login: Login) -> Begun {
         self.record(EventName::ConsentShown, consent_event(client, &login));
         let consent = self.consent_for(client, &login);
-        Begun { login: Sealed::compact(self.keys(), Purpose::Login, self.random(), &login), consent }
+        Begun { login: Sealed::compact(&self.keys(), Purpose::Login, self.random(), &login), consent }
     }
 
     fn consent_for(&self, client: &Client, login: &Login) -> Consent {

@@ -63,7 +63,7 @@ impl AuthServer {
         let assertion = match (client.auth_method, proof) {
             (AuthMethod::None, Proof::None) => None,
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Proof::Secret(secret)) => {
-                client.verify_secret(self.keys(), secret).map_err(|_| NotAuthenticated::WrongSecret)?;
+                client.verify_secret(&self.keys(), secret).map_err(|_| NotAuthenticated::WrongSecret)?;
                 None
             }
             (AuthMethod::PrivateKeyJwt, Proof::Assertion(assertion)) => {

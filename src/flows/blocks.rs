@@ -110,11 +110,11 @@ impl AuthServer {
                 Ok(blocks)
             }
             (Err(_), Some(known)) => {
-                state.set(&known.blocks, now.plus(STORE_RETRY));
+                state.set(&known.blocks, self.now().plus(STORE_RETRY));
                 Ok(known.blocks)
             }
             (Err(error), None) => {
-                state.fail(now.plus(STORE_RETRY));
+                state.fail(self.now().plus(STORE_RETRY));
                 Err(error)
             }
         }
@@ -129,7 +129,7 @@ impl AuthServer {
         for _ in 0..ATTEMPTS {
             let (blocks, version) = self.read_blocks(&turn).await?;
             let changed = change(Blocks::clone(&blocks))?;
-            let document = changed.to_document(self.keys(), WriteId(self.random()), self.random());
+            let document = changed.to_document(&self.keys(), WriteId(self.random()), self.random());
             let written = match version {
                 Some(version) => self.store().replace(document, &version).await,
                 None => self.store().create(document).await,
@@ -153,7 +153,7 @@ impl AuthServer {
         let read = read.unwrap_or_else(|_| Err(StoreError::Away("it did not answer in time".to_owned())));
         let stored = read.map_err(|error| self.store_failed("read", &error))?;
         let Some(stored) = stored else { return Ok((Arc::default(), None)) };
-        let blocks = Blocks::from_document(self.keys(), stored.document).map_err(|_| {
+        let blocks = Blocks::from_document(&self.keys(), stored.document).map_err(|_| {
             let what = "the blocks do not open with any known key".to_owned();
             self.store_failed("read", &StoreError::Corrupt(what))
         })?;

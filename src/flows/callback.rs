@@ -206,7 +206,7 @@ impl AuthServer {
         let state = answer.one("state")?.ok_or(Reason::Malformed)?;
         let sealed: Sealed<Approved> = Sealed::from_text(held.approved.ok_or(Reason::NotThisBrowser)?);
         let approved =
-            sealed.open_compact(self.keys(), Purpose::Approved).map_err(|_| Reason::NotThisBrowser)?;
+            sealed.open_compact(&self.keys(), Purpose::Approved).map_err(|_| Reason::NotThisBrowser)?;
         if approved.upstream.state() != state || held.browser.map(Browser::of) != Some(approved.login.browser)
         {
             return Err(Reason::NotThisBrowser);
@@ -255,6 +255,7 @@ impl AuthServer {
             swapped_at: now,
             upstream,
             vouched_at: now,
+            lease: None,
         };
         let grant = Grant::pending(login.id, &self.policy().lifetimes, body);
         match self.create_grant(&grant).await {
@@ -271,11 +272,10 @@ impl AuthServer {
     }
 
     fn code_redirect(&self, login: &Login, grant: &Grant) -> Result<String, Reason> {
-        let reference = Reference { user: grant.user, grant: grant.id, n: 0 };
+        let generation = grant.body.generation;
+        let reference = Reference { user: grant.user, grant: grant.id, n: 0, generation };
         // Fails only if the key was dropped between two replicas' callbacks.
-        let code = reference
-            .issue(self.keys(), Kind::Code, grant.body.generation)
-            .map_err(|_| Reason::AlreadyUsed)?;
+        let code = reference.issue(&self.keys(), Kind::Code).map_err(|_| Reason::AlreadyUsed)?;
         let mut parameters: Vec<(&str, Cow<'_, str>)> = vec![("code", code.into())];
         parameters.extend(login.state.as_deref().map(|state| ("state", state.into())));
         parameters.push(("iss", self.policy().issuer.as_str().into()));

@@ -152,7 +152,7 @@ impl AuthServer {
             return Err(Reason::AnotherSite);
         }
         let sealed: Sealed<Login> = Sealed::from_text(form.login);
-        let login = sealed.open_compact(self.keys(), Purpose::Login).map_err(|_| Reason::NotALogin)?;
+        let login = sealed.open_compact(&self.keys(), Purpose::Login).map_err(|_| Reason::NotALogin)?;
         if self.now() >= login.begun_at.plus(self.policy().lifetimes.login) {
             return Err(Reason::Expired);
         }
@@ -198,7 +198,7 @@ impl AuthServer {
         let event = consent_event(&client, &login);
         let seal = |turn| {
             let approved = Approved { login: login.clone(), turn, upstream: upstream.clone() };
-            Sealed::compact(self.keys(), Purpose::Approved, self.random(), &approved)
+            Sealed::compact(&self.keys(), Purpose::Approved, self.random(), &approved)
         };
         // The number of a turn takes five bytes at most, whichever it is.
         let size = seal(u32::MAX).to_text().len();
@@ -235,7 +235,7 @@ impl AuthServer {
 
     fn approved(&self, text: &str) -> Option<Approved> {
         let sealed: Sealed<Approved> = Sealed::from_text(text);
-        sealed.open_compact(self.keys(), Purpose::Approved).ok()
+        sealed.open_compact(&self.keys(), Purpose::Approved).ok()
     }
 
     /// Which slot of a browser the newest approved login takes, and which others have to be emptied, so that there

@@ -45,6 +45,7 @@ pub(in crate::flows) enum GrantError {
 pub(in crate::flows) struct Loaded {
     pub grant: Grant,
     pub version: Version,
+    pub write_id: WriteId,
 }
 
 /// What a grant is good for at the gateway.
@@ -71,8 +72,8 @@ impl Holder {
 /// What is known of a grant's state.
 #[derive(Clone)]
 struct Known {
-    /// Whose it is, while it lives.
-    alive: Option<Arc<Holder>>,
+    /// Whose it is, while it lives; an error where it was never learnt.
+    alive: Result<Option<Arc<Holder>>, GrantError>,
     /// From then on the store is asked again.
     until: Timestamp,
 }
@@ -90,14 +91,20 @@ pub(in crate::flows) struct GrantStates {
     /// Grants that this replica saw end. Apart, because it is final: a slower answer that a grant lives,
     /// from before its end, must not undo it, and nobody has to wait for that answer.
     ended: Cache<(UserKey, GrantId), ()>,
+    /// Redemptions and refreshes of which nobody knows whether the store took them, since it did not answer.
+    unsettled: Cache<(UserKey, GrantId), (WriteId, Phase)>,
 }
+
+/// How long a client may take to ask again after it got no answer.
+const UNSETTLED: Duration = Duration::from_secs(60);
 
 impl Default for GrantStates {
     fn default() -> Self {
         // The clock of the caches is not ours: the instant lies in the value, idleness only frees memory.
         let known = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600));
         let ended = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(3_600));
-        Self { known: known.build(), ended: ended.build() }
+        let unsettled = Cache::builder().max_capacity(10_000).time_to_live(UNSETTLED);
+        Self { known: known.build(), ended: ended.build(), unsettled: unsettled.build() }
     }
 }
 
@@ -110,7 +117,7 @@ impl GrantStates {
             // A full cache may refuse or forget an entry: then the store is asked, not an old answer.
             self.known.invalidate(&key).await;
         } else {
-            let alive = Some(Holder::of(&grant.body));
+            let alive = Ok(Some(Holder::of(&grant.body)));
             self.known.insert(key, Known { alive, until: now.plus(REVOCATION) }).await;
         }
     }
@@ -125,8 +132,8 @@ impl AuthServer {
         let stored =
             self.store().read(&document_key(user, id)).await.map_err(|e| self.store_failed("read", &e))?;
         let Some(stored) = stored else { return Ok(None) };
-        let version = stored.version;
-        let grant = Grant::from_document(self.keys(), stored.document).map_err(|_| {
+        let (version, write_id) = (stored.version, stored.document.write_id);
+        let grant = Grant::from_document(&self.keys(), stored.document).map_err(|_| {
             self.store_failed(
                 "read",
                 &StoreError::Corrupt("a grant does not open with any known key".to_owned()),
@@ -137,25 +144,60 @@ impl AuthServer {
         if grant.phase == Phase::Revoked {
             self.0.grant_states.note(&grant, self.now()).await;
         }
-        Ok(Some(Loaded { grant, version }))
+        Ok(Some(Loaded { grant, version, write_id }))
     }
 
     pub(in crate::flows) async fn create_grant(&self, grant: &Grant) -> Result<(), GrantError> {
-        let document = grant.to_document(self.keys(), WriteId(self.random()), self.random());
+        let document = grant.to_document(&self.keys(), WriteId(self.random()), self.random());
         self.store().create(document).await.map_err(|e| self.store_failed("create", &e))?;
         Ok(())
     }
 
-    /// The compare-and-swap that every transition is.
+    /// The compare-and-swap that every transition is. Returns the version that it made.
     pub(in crate::flows) async fn swap_grant(
         &self,
         next: &Grant,
         version: &Version,
+    ) -> Result<Version, GrantError> {
+        self.swap_as(WriteId(self.random()), next, version).await
+    }
+
+    /// A swap that a client is to be given tokens for: if the store does not answer, it is remembered.
+    pub(in crate::flows) async fn advance_grant(
+        &self,
+        next: &Grant,
+        version: &Version,
     ) -> Result<(), GrantError> {
-        let document = next.to_document(self.keys(), WriteId(self.random()), self.random());
-        self.store().replace(document, version).await.map_err(|e| self.store_failed("replace", &e))?;
-        self.0.grant_states.note(next, self.now()).await;
-        Ok(())
+        let write_id = WriteId(self.random());
+        let swapped = self.swap_as(write_id, next, version).await;
+        if matches!(swapped, Err(GrantError::Away)) {
+            let key = (next.user, next.id);
+            self.0.grant_states.unsettled.insert(key, (write_id, next.phase)).await;
+        }
+        swapped.map(drop)
+    }
+
+    async fn swap_as(
+        &self,
+        write_id: WriteId,
+        next: &Grant,
+        version: &Version,
+    ) -> Result<Version, GrantError> {
+        let document = next.to_document(&self.keys(), write_id, self.random());
+        // What is known is as old as the question.
+        let now = self.now();
+        let replaced = self.store().replace(document, version).await;
+        let version = replaced.map_err(|error| self.store_failed("replace", &error))?;
+        self.0.grant_states.note(next, now).await;
+        Ok(version)
+    }
+
+    /// Whether the write that brought a grant into its phase was ours, and nobody was told: then whoever comes with the
+    /// same proof again gets the answer, once.
+    pub(in crate::flows) async fn settles(&self, grant: &Grant, write_id: WriteId) -> bool {
+        let unsettled = &self.0.grant_states.unsettled;
+        let (key, own) = ((grant.user, grant.id), Some((write_id, grant.phase)));
+        unsettled.get(&key).await == own && unsettled.remove(&key).await == own
     }
 
     /// Ends a grant, whatever state it is in. Returns it if it was still alive.
@@ -167,11 +209,12 @@ impl AuthServer {
     ) -> Result<Option<Grant>, GrantError> {
         for _ in 0..END_ATTEMPTS {
             let loaded = self.load_grant(user, id).await?;
-            let Some(Loaded { grant, version }) = loaded.filter(|l| l.grant.phase != Phase::Revoked) else {
+            let Some(Loaded { grant, version, .. }) = loaded.filter(|l| l.grant.phase != Phase::Revoked)
+            else {
                 return Ok(None);
             };
             match self.swap_grant(&grant.clone().revoked(), &version).await {
-                Ok(()) => {
+                Ok(_) => {
                     self.record(EventName::GrantRevoked, Event { reason: Some(reason), ..grant.event() });
                     return Ok(Some(grant));
                 }
@@ -199,32 +242,37 @@ impl AuthServer {
 
     /// Whose a grant is, if it lives.
     async fn holder(&self, user: UserKey, id: GrantId) -> Result<Option<Arc<Holder>>, GrantError> {
-        let GrantStates { known, ended } = &self.0.grant_states;
+        let GrantStates { known, ended, .. } = &self.0.grant_states;
         let key = (user, id);
         let now = self.now();
         if ended.contains_key(&key) {
             return Ok(None);
         }
         if let Some(known) = known.get(&key).await.filter(|known| known.holds(now)) {
-            return Ok(known.alive);
+            return known.alive;
         }
         // One request of a grant asks, the others wait for what it learns.
-        let computed = known.entry(key).and_try_compute_with(|entry| async move {
+        let computed = known.entry(key).and_compute_with(|entry| async move {
             let held = entry.map(moka::Entry::into_value);
             if held.as_ref().is_some_and(|known| known.holds(now)) {
-                return Ok(Op::Nop);
+                return Op::Nop;
             }
             match (self.load_grant(user, id).await, held) {
                 (Ok(loaded), _) => {
-                    let active = loaded.filter(|loaded| matches!(loaded.grant.phase, Phase::Active(_)));
-                    let alive = active.map(|loaded| Holder::of(&loaded.grant.body));
-                    Ok(Op::Put(Known { alive, until: now.plus(REVOCATION) }))
+                    // Whoever has a token of a pending grant has redeemed its code, and the store has lost that.
+                    let living = loaded.filter(|loaded| loaded.grant.phase != Phase::Revoked);
+                    let alive = Ok(living.map(|loaded| Holder::of(&loaded.grant.body)));
+                    Op::Put(Known { alive, until: now.plus(REVOCATION) })
                 }
-                (Err(_), Some(known)) => Ok(Op::Put(Known { until: now.plus(STORE_RETRY), ..known })),
-                (Err(error), None) => Err(error),
+                // From now on, not from when it was asked: those who waited for this answer go by it.
+                (Err(error), held) => {
+                    let alive = held.map_or(Err(error), |known| known.alive);
+                    Op::Put(Known { alive, until: self.now().plus(STORE_RETRY) })
+                }
             }
         });
-        let alive = computed.await?.into_entry().and_then(|entry| entry.into_value().alive);
+        let known = computed.await.into_entry().map(moka::Entry::into_value);
+        let alive = known.map_or(Ok(None), |known| known.alive)?;
         Ok(alive.filter(|_| !ended.contains_key(&key)))
     }
 
@@ -232,6 +280,7 @@ impl AuthServer {
         let reason = match error {
             StoreError::Conflict => return GrantError::Conflict,
             StoreError::Away(_) => "away",
+            StoreError::Unsuitable(_) => "unsuitable",
             StoreError::Corrupt(_) => "corrupt",
         };
         self.record(

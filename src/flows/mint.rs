@@ -39,14 +39,11 @@ impl AuthServer {
                 claims: &resource.claims,
             },
         );
-        let access_token = self.signing_keys().active().sign(&claims).map_err(|_| NotMinted)?;
-        let reference = Reference { user: grant.user, grant: grant.id, n };
+        let access_token = self.signing_keys().active(now).sign(&claims).map_err(|_| NotMinted)?;
+        let generation = grant.body.generation;
+        let reference = Reference { user: grant.user, grant: grant.id, n, generation };
         let refresh_token = match grant.body.upstream {
-            Some(_) => Some(
-                reference
-                    .issue(self.keys(), Kind::RefreshToken, grant.body.generation)
-                    .map_err(|_| NotMinted)?,
-            ),
+            Some(_) => Some(reference.issue(&self.keys(), Kind::RefreshToken).map_err(|_| NotMinted)?),
             None => None,
         };
         Ok(TokenResponse {

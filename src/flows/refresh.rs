@@ -14,11 +14,12 @@ use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
 use crate::domain::grant::GrantId;
+use crate::domain::grant::LEASE;
+use crate::domain::grant::Phase;
 use crate::domain::grant::Presented;
-use crate::domain::grant::UpstreamToken;
-use crate::domain::person::Person;
 use crate::domain::reference::Kind;
 use crate::domain::reference::Reference;
+use crate::domain::resource::Resource;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::flows::authenticate::Authenticated;
@@ -26,8 +27,6 @@ use crate::flows::grants::GrantError;
 use crate::flows::grants::Loaded;
 use crate::flows::token::Reason;
 use crate::flows::token::Usable;
-use crate::ports::idp::Refreshed;
-use crate::ports::idp::UpstreamError;
 use crate::protocol::parameters::Parameters;
 use crate::protocol::scope::Scopes;
 use crate::protocol::token::TokenResponse;
@@ -40,12 +39,36 @@ pub(in crate::flows) struct Turns {
     repeated: Cache<(GrantId, AssertionId), ()>,
 }
 
-/// What is left of a refresh that the identity provider granted and the store did not take: the next
-/// attempt goes on from there, since the provider may have spent the token that it was asked with.
-type Turn = Option<(Grant, Version)>;
+/// What whoever has the turn leaves to the next.
+#[derive(Default)]
+pub(in crate::flows) struct Turn {
+    /// A refresh that the identity provider granted and the store did not take: the next attempt goes on from there,
+    /// since the provider may have spent the token that it was asked with.
+    left: Option<(Grant, Version)>,
+    /// The lease of another replica, and since when it has been seen.
+    watched: Option<(Version, Duration)>,
+}
+
+impl Turn {
+    /// Whether the lease that made this version has been watched for as long as its holder may take.
+    pub(in crate::flows) fn has_watched(&mut self, version: &Version, now: Duration) -> bool {
+        match &self.watched {
+            Some((watched, since)) if watched == version => now >= *since + LEASE,
+            _ => {
+                self.watched = Some((version.clone(), now));
+                false
+            }
+        }
+    }
+}
 
 /// How long what is left of a refresh stands for the provider's word.
 const LEFT: Duration = Duration::from_secs(60);
+
+/// How long another replica is waited for that asks the identity provider, and how often it is looked for: as long as
+/// its lease lasts, and a little.
+const WAIT: Duration = Duration::from_millis(200);
+const WAITS: usize = 55;
 
 impl Default for Turns {
     fn default() -> Self {
@@ -71,6 +94,11 @@ impl Turns {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing tells of what another replica does")]
+async fn wait() {
+    tokio::time::sleep(WAIT).await;
+}
+
 impl AuthServer {
     /// Whether an assertion has been taken for a grant before, within the grace by this replica.
     pub(in crate::flows) fn was_taken(&self, grant: &Grant, assertion: AssertionId) -> bool {
@@ -85,14 +113,21 @@ impl AuthServer {
         let token = form.one("refresh_token")?.ok_or(Reason::TokenMissing)?;
         let asked = form.one("scope")?.map(Scopes::parse).unwrap_or_default();
         let reference =
-            Reference::read(self.keys(), Kind::RefreshToken, token).map_err(|_| Reason::TokenGarbage)?;
+            Reference::read(&self.keys(), Kind::RefreshToken, token).map_err(|_| Reason::TokenGarbage)?;
         let mut turn = self.0.turns.take(reference.grant).await;
-        match self.refresh_once(client, form, reference, &asked, &mut turn).await {
-            // Another replica came first: what it left is read once more, and within the grace it is
-            // the answer.
-            Err(Reason::RaceLost) => self.refresh_once(client, form, reference, &asked, &mut turn).await,
-            outcome => outcome,
+        let mut lost = false;
+        for _ in 0..WAITS {
+            match self.refresh_once(client, form, reference, &asked, &mut turn).await {
+                // Another replica came first: what it left is read once more, and within the grace it is the answer.
+                Err(Reason::RaceLost) if !lost => lost = true,
+                // And again: then what was read was old, as after a fail-over, and the token is good all the same.
+                Err(Reason::RaceLost) => return Err(Reason::Busy),
+                // Another replica asks the identity provider.
+                Err(Reason::Busy) => wait().await,
+                outcome => return outcome,
+            }
         }
+        Err(Reason::Busy)
     }
 
     async fn refresh_once(
@@ -103,47 +138,40 @@ impl AuthServer {
         asked: &Scopes,
         turn: &mut Turn,
     ) -> Result<TokenResponse, Reason> {
-        let Reference { user, grant, n } = reference;
-        let Loaded { grant, version } = self.load_grant(user, grant).await?.ok_or(Reason::TokenUnknown)?;
+        let Reference { user, grant, n, .. } = reference;
+        let Loaded { grant, version, write_id } =
+            self.load_grant(user, grant).await?.ok_or(Reason::TokenUnknown)?;
         let Usable { resource, scopes: granted } = self.check_use(&grant, client, form).await?;
         let now = self.now();
         let (next, event) = match grant.presented(n, now, self.policy().lifetimes.grace) {
             Presented::Unknown => return Err(Reason::TokenUnknown),
+            // Our own swap, whose answer was lost: nobody has its successor.
+            Presented::Predecessor | Presented::Replayed
+                if grant.phase == Phase::Active(n + 1) && self.settles(&grant, write_id).await =>
+            {
+                self.note_repeated(client, &grant)?;
+                (grant, EventName::TokenRefreshed)
+            }
             Presented::Replayed => return Err(self.replayed(&grant, n).await),
             Presented::Predecessor => {
-                // Nothing is written here, so that this replica alone remembers the assertion.
-                if client.assertion.is_some_and(|id| !self.0.turns.repeats_first(grant.id, id)) {
-                    return Err(Reason::AssertionReplayed);
-                }
+                self.note_repeated(client, &grant)?;
                 (grant, EventName::TokenRepeated)
             }
+            // Whoever has a key that was replaced must not make tokens that are newer than all.
+            Presented::Current if reference.generation != grant.body.generation => {
+                return Err(Reason::TokenGarbage);
+            }
+            Presented::Ahead if self.keys().is_older(reference.generation, grant.body.generation) => {
+                return Err(Reason::TokenGarbage);
+            }
+            Presented::Ahead => {
+                self.record(EventName::TokenAhead, Event { n: Some(n), ..grant.event() });
+                let caught_up = Loaded { grant: grant.caught_up(n), version, write_id };
+                (self.rotated(client, resource, caught_up, turn, now).await?, EventName::TokenRefreshed)
+            }
             Presented::Current => {
-                let left =
-                    turn.take().filter(|(left, at)| *at == version && now < left.body.vouched_at.plus(LEFT));
-                let vouched = match left {
-                    Some((vouched, _)) => vouched,
-                    None => self.vouched(grant, &version, now).await?,
-                };
-                *turn = Some((vouched.clone(), version.clone()));
-                // The provider may have taken its time, and the operator may have used it. Nothing of ours is spent
-                // then, but the provider's token may be: the new one is kept for when the client is let in again.
-                if let Err(why) = self.admit(&client.client.id, &vouched.body.redirect_uri).await {
-                    self.swap_grant(&vouched, &version).await?;
-                    *turn = None;
-                    return Err(why.into());
-                }
-                let mut next = vouched
-                    .rotated(now, &self.policy().lifetimes, resource.access)
-                    .ok_or(Reason::TokenUnknown)?;
-                next.body.generation = self.keys().current();
-                next.body.note_client(client.client.auth_method, client.assertion);
-                self.swap_grant(&next, &version).await?;
-                *turn = None;
-                if client.client.document().is_some() {
-                    // A client may be refreshed for months, and its copy has to last through a bad week.
-                    self.remember_client(&next, now).await;
-                }
-                (next, EventName::TokenRefreshed)
+                let loaded = Loaded { grant, version, write_id };
+                (self.rotated(client, resource, loaded, turn, now).await?, EventName::TokenRefreshed)
             }
         };
         // A narrower scope narrows this access token alone; the grant keeps what was consented to.
@@ -153,66 +181,49 @@ impl AuthServer {
         Ok(self.mint(&next, resource, scopes, now)?)
     }
 
-    /// The grant with the identity provider's word, asked for anew when the last is older than `recheck`.
-    async fn vouched(&self, mut grant: Grant, version: &Version, now: Timestamp) -> Result<Grant, Reason> {
-        if now < grant.body.vouched_at.plus(self.policy().lifetimes.recheck) {
-            return Ok(grant);
+    /// Nothing is written where an answer is given again, so that this replica alone remembers the assertion.
+    fn note_repeated(&self, client: &Authenticated, grant: &Grant) -> Result<(), Reason> {
+        match client.assertion.is_some_and(|id| !self.0.turns.repeats_first(grant.id, id)) {
+            true => Err(Reason::AssertionReplayed),
+            false => Ok(()),
         }
-        let UpstreamToken(token) = grant.body.upstream.clone().ok_or(Reason::TokenUnknown)?;
-        let Refreshed { person, refresh_token } = match self.idp().refresh(&token, now).await {
-            Ok(refreshed) => refreshed,
-            Err(error) => return Err(self.not_vouched(grant, version, &error).await),
+    }
+
+    /// `Active(n) → Active(n+1)`, in the store, with the identity provider's word.
+    async fn rotated(
+        &self,
+        client: &Authenticated,
+        resource: &Resource,
+        Loaded { grant, version, .. }: Loaded,
+        turn: &mut Turn,
+        now: Timestamp,
+    ) -> Result<Grant, Reason> {
+        let is_of_this = |(left, at): &(Grant, Version)| {
+            *at == version && left.phase == grant.phase && now < left.body.vouched_at.plus(LEFT)
         };
-        let rotated = refresh_token.is_some();
-        if let Some(token) = refresh_token {
-            grant.body.upstream = Some(UpstreamToken(token));
+        let (vouched, version) = match turn.left.take().filter(is_of_this) {
+            Some(left) => left,
+            None => self.vouched(grant, version, turn, now).await?,
+        };
+        turn.left = Some((vouched.clone(), version.clone()));
+        // The provider may have taken its time, and the operator may have used it. Nothing of ours is spent
+        // then, but the provider's token may be: the new one is kept for when the client is let in again.
+        if let Err(why) = self.admit(&client.client.id, &vouched.body.redirect_uri).await {
+            self.swap_grant(&vouched.unleased(), &version).await?;
+            turn.left = None;
+            return Err(why.into());
         }
-        match person {
-            Ok(Some(person)) if person.subject != grant.body.person.subject => {
-                return Err(self.ended(grant, version, "upstream_other_person").await);
-            }
-            Ok(Some(person)) => {
-                let auth_time = person.auth_time.or(grant.body.person.auth_time);
-                grant.body.person = Person { auth_time, ..person };
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let kept = grant.clone();
-                let reason = self.not_vouched(grant, version, &error).await;
-                // Nothing of ours is spent, but the provider's token is: the new one is kept.
-                if rotated && reason == Reason::UpstreamAway {
-                    self.swap_grant(&kept, version).await?;
-                }
-                return Err(reason);
-            }
+        let mut next =
+            vouched.rotated(now, &self.policy().lifetimes, resource.access).ok_or(Reason::TokenUnknown)?;
+        next.body.generation = self.keys().current();
+        next.body.note_client(client.client.auth_method, client.assertion);
+        self.advance_grant(&next, &version).await?;
+        turn.left = None;
+        if client.client.document().is_some() {
+            // A client may be refreshed for months, and its copy has to last through a bad week.
+            self.remember_client(&next, now).await;
         }
-        grant.body.vouched_at = now;
-        Ok(grant)
-    }
-
-    /// Only the end of the session there ends the grant; any other trouble spends nothing.
-    async fn not_vouched(&self, grant: Grant, version: &Version, error: &UpstreamError) -> Reason {
-        self.record_upstream("refresh", error);
-        match error {
-            UpstreamError::Ended(_) => self.ended(grant, version, "upstream_session_ended").await,
-            UpstreamError::SomebodyElse(_) => self.ended(grant, version, "upstream_other_person").await,
-            UpstreamError::Declined(_)
-            | UpstreamError::Denied(_)
-            | UpstreamError::Invalid(_)
-            | UpstreamError::Refused(_)
-            | UpstreamError::Away(_) => Reason::UpstreamAway,
-        }
-    }
-
-    /// Ends the grant if it is still the one that the provider was asked about: where it rotates its
-    /// tokens, a refresh that lost the race is refused there, and must not end what the winner made.
-    async fn ended(&self, grant: Grant, version: &Version, reason: &'static str) -> Reason {
-        let event = Event { reason: Some(reason), ..grant.event() };
-        match self.swap_grant(&grant.revoked(), version).await {
-            Ok(()) => self.record(EventName::GrantRevoked, event),
-            Err(error) => return error.into(),
-        }
-        Reason::SessionEnded
+        Ok(next)
     }
 
     async fn replayed(&self, grant: &Grant, n: u32) -> Reason {

@@ -87,8 +87,8 @@ impl AuthServer {
         metadata.scope = metadata.scope.intersection(&policy.resources.all_scopes());
         let method = policy.registration.method(&metadata);
         let client =
-            Client::register(self.keys(), &metadata, method, self.random()).map_err(|_| Reason::TooLong)?;
-        let secret = client.secret(self.keys());
+            Client::register(&self.keys(), &metadata, method, self.random()).map_err(|_| Reason::TooLong)?;
+        let secret = client.secret(&self.keys());
         let redirect_host = client.redirect_uris.first().map(RedirectUri::host);
         let event = Event { client: Some(client.id.digest()), redirect_host, ..Event::default() };
         self.record(EventName::ClientRegistered, event);

@@ -62,6 +62,7 @@ pub enum Reason {
     GrantExpired,
     SessionEnded,
     UpstreamAway,
+    Busy,
     StoreAway,
     NotMinted,
 }
@@ -109,6 +110,7 @@ impl Refusal for Reason {
             Self::GrantExpired => row("grant_expired", InvalidGrant, "The session has expired. Sign in again."),
             Self::SessionEnded => row("upstream_session_ended", InvalidGrant, "The sign-in service has ended the session. Sign in again."),
             Self::UpstreamAway => row("upstream_away", TemporarilyUnavailable, "The sign-in service does not answer at the moment. Nothing was spent: try again."),
+            Self::Busy => row("session_busy", TemporarilyUnavailable, "Other requests of this session were first. Nothing was spent: try again."),
             Self::StoreAway => row("store_away", TemporarilyUnavailable, "The server's store does not answer at the moment. Try again."),
             Self::NotMinted => row("not_minted", ServerError, "The server could not issue a token. Sign in again."),
         }

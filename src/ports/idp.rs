@@ -106,6 +106,9 @@ impl UpstreamError {
 /// An OpenID provider, with its quirks behind it.
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
+    /// Whether a refresh token may be spent by the use of it, so that two who use the same are taken for thieves.
+    fn rotates(&self) -> bool;
+
     /// Where to send the browser.
     async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError>;
 

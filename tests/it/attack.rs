@@ -48,7 +48,8 @@ use crate::support::upstream::Upstream;
 struct Late {
     hold_read: AtomicBool,
     hold_replace: AtomicBool,
-    fail_replace: AtomicBool,
+    /// Which of the next replacements fails, counted from 1.
+    fail_replace: AtomicUsize,
     lose_acknowledgement: AtomicBool,
     hold_meta: AtomicBool,
     reads: AtomicUsize,
@@ -76,7 +77,9 @@ impl Store for LateStore {
         found
     }
     async fn replace(&self, document: Document, expected: &Version) -> Result<Version, StoreError> {
-        if self.1.fail_replace.swap(false, Ordering::SeqCst) {
+        let before = self.1.fail_replace.load(Ordering::SeqCst);
+        self.1.fail_replace.store(before.saturating_sub(1), Ordering::SeqCst);
+        if before == 1 {
             return Err(StoreError::Away("told to be".to_owned()));
         }
         let written = self.0.replace(document, expected).await;
@@ -288,7 +291,8 @@ async fn what_is_said_not_to_be_spent_is_not() {
     let client = Client::register(&entrada).await;
     let tokens = client.tokens(&entrada).await;
     entrada.advance(301);
-    late.fail_replace.store(true, Ordering::SeqCst);
+    // The first takes the lease.
+    late.fail_replace.store(2, Ordering::SeqCst);
     assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 503);
     Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
 }

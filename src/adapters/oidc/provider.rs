@@ -153,6 +153,10 @@ struct Answered {
 
 #[async_trait]
 impl IdentityProvider for OidcProvider {
+    fn rotates(&self) -> bool {
+        self.realm.rotates()
+    }
+
     async fn sign_in_url(&self, request: &SignInRequest) -> Result<Url, UpstreamError> {
         let discovered = self.discovered().await?;
         let mut url = discovered.authorization_endpoint.clone();

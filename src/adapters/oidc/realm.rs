@@ -97,6 +97,11 @@ impl Realm {
         matches!(self, Self::Entra { .. })
     }
 
+    /// Whether it may spend a refresh token when it is used. Entra gives a new one each time, and the old ones go on.
+    pub(super) fn rotates(&self) -> bool {
+        !matches!(self, Self::Entra { .. })
+    }
+
     /// What an error number means. Another provider may pass on what an Entra behind it said, but that is
     /// about its registration there, not about ours here.
     pub(super) fn meaning(&self, code: u32) -> Option<&'static Row> {

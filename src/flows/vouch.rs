@@ -1,0 +1,149 @@
+//! Asking the identity provider whether a person is still welcome.
+
+use std::time::Duration;
+
+use crate::domain::document::Version;
+use crate::domain::event::Event;
+use crate::domain::event::EventName;
+use crate::domain::grant::Grant;
+use crate::domain::grant::UpstreamToken;
+use crate::domain::person::Person;
+use crate::domain::time::Timestamp;
+use crate::flows::AuthServer;
+use crate::flows::grants::GrantError;
+use crate::flows::refresh::Turn;
+use crate::flows::token::Reason;
+use crate::ports::idp::Refreshed;
+use crate::ports::idp::UpstreamError;
+use crate::ports::idp::UpstreamReason;
+
+/// How long the holder of a lease waits for the identity provider. What is left of the lease is for the store.
+const ASK: Duration = Duration::from_secs(7);
+
+impl AuthServer {
+    /// The grant with the identity provider's word, asked for anew when the last is older than `recheck`.
+    ///
+    /// Returns the version that a swap has to name now.
+    pub(in crate::flows) async fn vouched(
+        &self,
+        grant: Grant,
+        version: Version,
+        turn: &mut Turn,
+        now: Timestamp,
+    ) -> Result<(Grant, Version), Reason> {
+        if now < grant.body.vouched_at.plus(self.policy().lifetimes.recheck) {
+            return Ok((grant, version));
+        }
+        if !self.idp().rotates() {
+            return Ok((self.asked(grant, &version, now).await?, version));
+        }
+        let (grant, version) = self.leased(grant, version, turn, now).await?;
+        // Whoever takes longer has lost the lease: it gives it back in time.
+        let given_back = (grant.clone(), version.clone());
+        let Ok(asked) = tokio::time::timeout(ASK, self.asked(grant, &version, now)).await else {
+            let (grant, version) = given_back;
+            self.record_upstream(
+                "refresh",
+                &UpstreamError::Away(UpstreamReason { what: "slow", ..Default::default() }),
+            );
+            return Err(self.given_back(grant, &version).await);
+        };
+        Ok((asked?, version))
+    }
+
+    /// The right to ask the identity provider, where it rotates its tokens.
+    async fn leased(
+        &self,
+        grant: Grant,
+        version: Version,
+        turn: &mut Turn,
+        now: Timestamp,
+    ) -> Result<(Grant, Version), Reason> {
+        let held = grant.body.lease.is_some_and(|lease| !lease.is_over(now));
+        if held && !turn.has_watched(&version, self.elapsed()) {
+            return Err(Reason::Busy);
+        }
+        let leased = grant.leased(now);
+        match self.swap_grant(&leased, &version).await {
+            Ok(version) => Ok((leased, version)),
+            // Another was first: it asks, and nothing of ours is spent.
+            Err(GrantError::Conflict) => Err(Reason::Busy),
+            Err(GrantError::Away) => Err(Reason::StoreAway),
+        }
+    }
+
+    /// The lease goes back, with what has changed in the grant.
+    async fn given_back(&self, grant: Grant, version: &Version) -> Reason {
+        match self.swap_grant(&grant.unleased(), version).await {
+            Ok(_) => Reason::UpstreamAway,
+            Err(GrantError::Conflict) => Reason::Busy,
+            Err(GrantError::Away) => Reason::StoreAway,
+        }
+    }
+
+    async fn asked(&self, mut grant: Grant, version: &Version, now: Timestamp) -> Result<Grant, Reason> {
+        let UpstreamToken(token) = grant.body.upstream.clone().ok_or(Reason::TokenUnknown)?;
+        let Refreshed { person, refresh_token } = match self.idp().refresh(&token, now).await {
+            Ok(refreshed) => refreshed,
+            Err(error) => return Err(self.not_vouched(grant, version, &error, false).await),
+        };
+        let rotated = refresh_token.is_some();
+        if let Some(token) = refresh_token {
+            grant.body.upstream = Some(UpstreamToken(token));
+        }
+        match person {
+            Ok(Some(person)) if person.subject != grant.body.person.subject => {
+                return Err(self.ended(grant, version, "upstream_other_person").await);
+            }
+            Ok(Some(person)) => {
+                let auth_time = person.auth_time.or(grant.body.person.auth_time);
+                grant.body.person = Person { auth_time, ..person };
+            }
+            Ok(None) => {}
+            Err(error) => {
+                // Nothing of ours is spent, but the provider's token is: the new one is kept.
+                return Err(self.not_vouched(grant, version, &error, rotated).await);
+            }
+        }
+        grant.body.vouched_at = now;
+        Ok(grant)
+    }
+
+    /// Only the end of the session there ends the grant; any other trouble spends nothing. What has changed in the grant
+    /// is kept.
+    async fn not_vouched(
+        &self,
+        grant: Grant,
+        version: &Version,
+        error: &UpstreamError,
+        changed: bool,
+    ) -> Reason {
+        self.record_upstream("refresh", error);
+        match error {
+            UpstreamError::Ended(_) => self.ended(grant, version, "upstream_session_ended").await,
+            UpstreamError::SomebodyElse(_) => self.ended(grant, version, "upstream_other_person").await,
+            UpstreamError::Declined(_)
+            | UpstreamError::Denied(_)
+            | UpstreamError::Invalid(_)
+            | UpstreamError::Refused(_)
+            | UpstreamError::Away(_) => {
+                // Others need not wait for the lease to end.
+                match changed || grant.body.lease.is_some() {
+                    true => self.given_back(grant, version).await,
+                    false => Reason::UpstreamAway,
+                }
+            }
+        }
+    }
+
+    /// Ends the grant if it is still the one that the provider was asked about: where it rotates its
+    /// tokens, a refresh that lost the race is refused there, and must not end what the winner made.
+    async fn ended(&self, grant: Grant, version: &Version, reason: &'static str) -> Reason {
+        let event = Event { reason: Some(reason), ..grant.event() };
+        match self.swap_grant(&grant.revoked(), version).await {
+            Ok(_) => self.record(EventName::GrantRevoked, event),
+            Err(error) => return error.into(),
+        }
+        Reason::SessionEnded
+    }
+}
