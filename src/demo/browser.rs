@@ -33,7 +33,13 @@ impl Browser {
     /// One that holds no cookies.
     #[must_use]
     pub fn new(watch: Arc<dyn Watch>) -> Self {
-        Self { http: direct(redirect::Policy::none()), watch, cookies: Vec::new() }
+        Self::with(direct(redirect::Policy::none()), watch)
+    }
+
+    /// One that asks by a client of the caller's, which must not follow redirects.
+    #[must_use]
+    pub fn with(http: reqwest::Client, watch: Arc<dyn Watch>) -> Self {
+        Self { http, watch, cookies: Vec::new() }
     }
 
     /// Opens an address, as when it was clicked or typed.

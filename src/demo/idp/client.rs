@@ -2,6 +2,8 @@ use axum::http::HeaderMap;
 use axum::http::header;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::PoisonError;
+
 use secrecy::ExposeSecret;
 
 use super::Idp;
@@ -55,7 +57,8 @@ fn client_id(params: &Params) -> Result<String, Fault> {
 }
 
 fn is_secret(idp: &Idp, presented: &str) -> bool {
-    let secret = idp.options.client_secret.expose_secret().as_bytes();
+    let secret = idp.client_secret.lock().unwrap_or_else(PoisonError::into_inner);
+    let secret = secret.expose_secret().as_bytes();
     aws_lc_rs::constant_time::verify_slices_are_equal(secret, presented.as_bytes()).is_ok()
 }
 

@@ -25,6 +25,8 @@ mod token;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use axum::Router;
 use secrecy::SecretString;
@@ -51,7 +53,7 @@ pub struct Options {
     pub tenant: String,
     /// The one client.
     pub client_id: String,
-    /// Its secret. Whether an assertion is accepted instead is for [`Script::client_assertion`].
+    /// Its secret, at first. Whether an assertion is accepted instead is for [`Script::client_assertion`].
     pub client_secret: SecretString,
     /// The redirect URIs of the client, compared exactly.
     pub redirect_uris: Vec<String>,
@@ -85,7 +87,12 @@ impl DevIdp {
         tokio::task::spawn_blocking(keys::prepare).await.map_err(io::Error::other)?;
 
         let authority = format!("http://{address}");
-        let idp = Arc::new(Idp { authority, options, memory: Memory::default() });
+        let idp = Arc::new(Idp {
+            authority,
+            client_secret: Mutex::new(options.client_secret.clone()),
+            options,
+            memory: Memory::default(),
+        });
         let (stop, stopped) = oneshot::channel::<()>();
         let routes = Router::new().fallback(serve::serve).with_state(idp.clone());
         let server = tokio::spawn(async move {
@@ -129,6 +136,11 @@ impl DevIdp {
         self.idp.memory.roll_key();
     }
 
+    /// Knows the client by another secret from now on.
+    pub fn replace_client_secret(&self, secret: SecretString) {
+        *self.idp.client_secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
+    }
+
     /// Stops, and returns when the listener is closed and the last answer is sent.
     pub async fn stop(self) {
         drop(self.stop);
@@ -141,6 +153,7 @@ impl DevIdp {
 struct Idp {
     authority: String,
     options: Options,
+    client_secret: Mutex<SecretString>,
     memory: Memory,
 }
 

@@ -23,15 +23,18 @@ fn said(ended: &Ended, code: i32, parts: &[&str]) {
 #[tokio::test]
 async fn a_command_line_that_it_does_not_understand_ends_with_2_and_help_with_0() {
     let site = Site::new().await;
-    let wrong: [(&[&str], &str); 8] = [
+    let wrong: [(&[&str], &str); 11] = [
         (&[], "Usage: entrada <COMMAND>"),
         (&["sreve"], "'serve'"),
         (&["serve", "now"], "unexpected argument 'now'"),
         (&["serve", "--conf", "x"], "'--config'"),
         (&["serve", "--config"], "a value is required for '--config <FILE>'"),
         (&["grant"], "Usage: entrada grant <COMMAND>"),
-        (&["grant", "revoke"], "<GRANT|--user <SUBJECT>>"),
+        (&["grant", "revoke"], "<GRANT|--user <SUBJECT>|--client <CLIENT>|--before <TIME>|--all>"),
         (&["grant", "revoke", "a-grant", "--user", "oidc:somebody"], "cannot be used with"),
+        (&["grant", "revoke", "--before", "yesterday"], "write it in UTC, as in 2026-11-25T07:00:00Z"),
+        (&["keys", "rotate", "--compromised"], "--root"),
+        (&["keys", "rotate", "--now", "--root"], "cannot be used with"),
     ];
     for (arguments, part) in wrong {
         said(&site.run(arguments).await, 2, &[part]);
@@ -215,11 +218,7 @@ async fn another_public_url_on_the_same_store_ends_it_with_2() {
     said(
         &site.serve(&moved).await,
         2,
-        &[
-            &stored,
-            "public_url is now https://mcp.example.com",
-            "set public_url back, or use another data_dir",
-        ],
+        &[&stored, "public_url is now https://mcp.example.com", "set public_url back, or use another store"],
     );
     let _program = site.start().await;
     client.refresh().await.unwrap();

@@ -42,8 +42,6 @@ use entrada::domain::time::Timestamp;
 use entrada::domain::trust::Trust;
 use entrada::flows::AuthServer;
 use entrada::flows::Ports;
-use entrada::flows::unlock::signing_keys;
-use entrada::flows::unlock::unlock;
 use entrada::ports::audit::Audit;
 use entrada::ports::clock::Clock;
 use entrada::ports::documents::ClientDocuments;
@@ -63,6 +61,7 @@ use tracing::subscriber::DefaultGuard;
 use url::Url;
 
 use crate::support::clock::MovedClock;
+use crate::support::cosmos::HostedCosmos;
 use crate::support::race::Course;
 use crate::support::script::Scripted;
 use crate::support::vigil::Log;
@@ -96,12 +95,16 @@ pub struct Setup {
     pub default_resource: Option<usize>,
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
     pub oidc: bool,
+    /// By which the identity provider knows us.
+    pub upstream_secret: String,
     /// How long the identity provider may take.
     pub upstream_patience: Duration,
     pub sign_in_with: String,
     pub brand: Brand,
     /// What stands between the flows and the store.
     pub decorate: Decorate,
+    /// The store in Cosmos DB in place of a file, and how long it may take.
+    pub cosmos: Option<Duration>,
 }
 
 impl Default for Setup {
@@ -130,10 +133,12 @@ impl Default for Setup {
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
             oidc: false,
+            upstream_secret: UPSTREAM_SECRET.to_owned(),
             upstream_patience: Duration::from_secs(10),
             sign_in_with: "Microsoft".to_owned(),
             brand: Brand::default(),
             decorate: Box::new(|store| store),
+            cosmos: None,
         }
     }
 }
@@ -241,6 +246,7 @@ pub struct Entrada {
     pub log: Log,
     pub http: reqwest::Client,
     pub router: Router,
+    cosmos: Option<HostedCosmos>,
     setup: Setup,
     dir: TempDir,
     _guard: DefaultGuard,
@@ -258,16 +264,25 @@ impl Entrada {
         let script = Scripted::new();
         let idp = idp(&setup.issuer, &clock, &script).await;
         let dir = TempDir::new().unwrap();
-        let embedded = EmbeddedStore::open(dir.path(), clock.clone()).unwrap();
-        let store = (setup.decorate)(Arc::new(embedded));
+        let mut cosmos = None;
+        let store: Arc<dyn Store> = match setup.cosmos {
+            None => Arc::new(EmbeddedStore::open(dir.path(), clock.clone()).unwrap()),
+            Some(patience) => {
+                cosmos.insert(HostedCosmos::ready(clock.clone()).await).store_of(patience).await
+            }
+        };
+        let store = (setup.decorate)(store);
         let events = Arc::new(Events::default());
-        let (auth, router) = assemble(&setup, &dir, &store, &idp, &clock, &events).await;
+        let root = RootKeyFile::new(dir.path().join("root.key"));
+        let (auth, router) = assemble(&setup, root, &store, &idp, &clock, &events);
+        auth.keep_keys().await.unwrap();
         let vigil = Vigil::default();
         vigil.never(UPSTREAM_SECRET);
         let key = std::fs::read_to_string(dir.path().join("root.key")).unwrap();
         key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| vigil.never(key));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { clock, idp, script, store, auth, events, vigil, log, http, router, setup, dir, _guard: guard }
+        let _guard = guard;
+        Self { clock, idp, script, store, auth, events, vigil, log, http, router, cosmos, setup, dir, _guard }
     }
 
     /// Another replica: the same store, root key and identity provider, its own memory.
@@ -277,16 +292,34 @@ impl Entrada {
 
     /// Another replica, with what its commands are given to.
     pub async fn replica_with_auth(&self) -> (AuthServer, Router) {
-        assemble(&self.setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await
+        let (auth, router) = self.replica_of(RootKeyFile::new(self.root_key()));
+        auth.keep_keys().await.unwrap();
+        (auth, router)
+    }
+
+    /// Another replica, with a root key of its own, which is not open yet.
+    pub fn replica_of(&self, root: RootKeyFile) -> (AuthServer, Router) {
+        assemble(&self.setup, root, &self.store, &self.idp, &self.clock, &self.events)
+    }
+
+    /// Another replica, with a connection to the store of its own.
+    pub async fn replica_on(&self, store: Arc<dyn Store>) -> Router {
+        let root = RootKeyFile::new(self.root_key());
+        let (auth, router) = assemble(&self.setup, root, &store, &self.idp, &self.clock, &self.events);
+        auth.keep_keys().await.unwrap();
+        router
+    }
+
+    /// Where the store is, when it is in Cosmos DB.
+    pub fn cosmos(&self) -> &HostedCosmos {
+        self.cosmos.as_ref().expect("the setup says so")
     }
 
     /// The same store and root key, under another policy.
-    pub async fn again(self, setup: Setup) -> Self {
-        let (auth, router) =
-            assemble(&setup, &self.dir, &self.store, &self.idp, &self.clock, &self.events).await;
-        let mut again = self;
-        (again.auth, again.router, again.setup) = (auth, router, setup);
-        again
+    pub async fn again(mut self, setup: Setup) -> Self {
+        self.setup = setup;
+        (self.auth, self.router) = self.replica_with_auth().await;
+        self
     }
 
     /// A replica that starts while the store answers, and finds it away afterwards.
@@ -295,6 +328,10 @@ impl Entrada {
         let router = self.replica().await;
         course.away(true);
         router
+    }
+
+    pub fn root_key(&self) -> PathBuf {
+        self.dir.path().join("root.key")
     }
 
     pub fn store_file(&self) -> PathBuf {
@@ -384,9 +421,9 @@ async fn idp(issuer: &str, clock: &Arc<MovedClock>, script: &Arc<Scripted>) -> D
     DevIdp::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), options).await.unwrap()
 }
 
-async fn assemble(
+fn assemble(
     setup: &Setup,
-    dir: &TempDir,
+    root: RootKeyFile,
     store: &Arc<dyn Store>,
     idp: &DevIdp,
     clock: &Arc<MovedClock>,
@@ -400,16 +437,14 @@ async fn assemble(
     let settings = Settings {
         kind,
         client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
-        client_secret: SecretString::from(UPSTREAM_SECRET),
+        client_secret: SecretString::from(setup.upstream_secret.clone()),
         redirect_uri: issuer.at(path::CALLBACK),
         scopes: vec!["api://entrada/mcp.access".to_owned()],
     };
     let entropy = Arc::new(SystemEntropy::default());
-    let root = RootKeyFile::new(dir.path().join("root.key"));
-    let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &issuer).await.unwrap();
-    let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), setup.signing_alg).await.unwrap();
     let policy = Policy {
         issuer,
+        signing_alg: setup.signing_alg,
         lifetimes: setup.lifetimes.clone(),
         limits: setup.limits.clone(),
         trust: setup.trust.clone(),
@@ -424,13 +459,14 @@ async fn assemble(
     let provider = OidcProvider::with_timeout(settings, clock.clone(), setup.upstream_patience).unwrap();
     let ports = Ports {
         store: Arc::clone(store),
+        root: Arc::new(root),
         idp: Arc::new(provider),
         documents: (setup.documents)(clock.clone()),
         clock: clock.clone(),
         entropy,
         audit: events.clone(),
     };
-    let auth = AuthServer::new(ports, keys, signing, policy);
+    let auth = AuthServer::new(ports, policy);
     let router = app::router(&auth, &app::start::upstream_client().unwrap());
     (auth, router)
 }

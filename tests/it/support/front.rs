@@ -1,4 +1,4 @@
-//! The public address: it is the test's own, and leads to the program that runs at the moment.
+//! The public address: it is the test's own, and leads to the programs that run at the moment.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::support::program::PATIENCE;
 /// Copies bytes. Nothing is read or changed on the way.
 pub struct Front {
     pub address: SocketAddr,
-    target: watch::Sender<SocketAddr>,
+    targets: watch::Sender<Vec<SocketAddr>>,
     /// How many connections lead through here: the receivers.
     open: watch::Sender<()>,
     accepting: JoinHandle<()>,
@@ -23,12 +23,15 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         // Before the first program there is nothing that could be asked for.
-        let (target, leads) = watch::channel(address);
+        let (targets, leads) = watch::channel(vec![address]);
         let open = watch::Sender::new(());
         let counted = open.clone();
         let accepting = tokio::spawn(async move {
+            let mut turn = 0;
             while let Ok((mut client, _)) = listener.accept().await {
-                let (target, counted) = (*leads.borrow(), counted.subscribe());
+                let target = leads.borrow()[turn % leads.borrow().len()];
+                turn += 1;
+                let counted = counted.subscribe();
                 tokio::spawn(async move {
                     if let Ok(mut program) = TcpStream::connect(target).await {
                         tokio::io::copy_bidirectional(&mut client, &mut program).await.ok();
@@ -37,11 +40,12 @@ impl Front {
                 });
             }
         });
-        Self { address, target, open, accepting }
+        Self { address, targets, open, accepting }
     }
 
-    pub fn leads_to(&self, address: SocketAddr) {
-        self.target.send_replace(address);
+    /// Each connection leads to the next of these.
+    pub fn leads_to(&self, addresses: Vec<SocketAddr>) {
+        self.targets.send_replace(addresses);
     }
 
     /// Waits until all connections have ended.

@@ -158,9 +158,8 @@ listen = "127.0.0.1:0"
         let mut program = self.spawn(&["serve", "--config", file.to_str().unwrap()], environment);
         let listening = program.logged("message", "listening").await;
         program.address = listening["address"].as_str().unwrap().parse().unwrap();
-        self.front.leads_to(program.address);
-        let key = std::fs::read_to_string(self.root_key()).unwrap();
-        key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| self.vigil.never(key));
+        self.front.leads_to(vec![program.address]);
+        self.watch_root_key();
         program
     }
 
@@ -171,6 +170,21 @@ listen = "127.0.0.1:0"
 
     pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
         self.spawn(arguments, environment).ended().await
+    }
+
+    /// Makes the root key of a store that replicas share.
+    pub async fn init_keys(&self, settings: &str, environment: &[(&str, &str)]) {
+        let file = self.write(settings);
+        let ended = self.run_with(&["keys", "init", "--config", file.to_str().unwrap()], environment).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        self.watch_root_key();
+    }
+
+    /// No generation of the root key may be printed, or stored.
+    fn watch_root_key(&self) {
+        let text = std::fs::read_to_string(self.root_key()).unwrap_or_default();
+        let keys = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
+        keys.for_each(|(_, key)| self.vigil.never(key));
     }
 
     /// Runs `serve` to its end, with these settings.
@@ -188,6 +202,11 @@ listen = "127.0.0.1:0"
         let file = self.write(&self.settings());
         let configuration = ["--config", file.to_str().unwrap()];
         self.run(&[&[command], arguments, &configuration].concat()).await
+    }
+
+    /// Lets each connection to the public address lead to the next of these.
+    pub fn leads_to(&self, programs: &[&Program]) {
+        self.front.leads_to(programs.iter().map(|program| program.address).collect());
     }
 
     /// Waits until no connection leads through the public address any more.
@@ -217,6 +236,7 @@ listen = "127.0.0.1:0"
 impl Drop for Site {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            self.watch_root_key();
             self.idp.secrets().into_iter().for_each(|secret| self.vigil.never(secret));
             self.vigil.judge(&self.printed.lock().unwrap(), &self.store_file());
         }

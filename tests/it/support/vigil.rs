@@ -112,6 +112,13 @@ impl Vigil {
         }
     }
 
+    /// Asserts that no secret lies in what is stored at `place`.
+    pub fn not_in(&self, place: &str, stored: &str) {
+        for secret in self.0.lock().unwrap().iter() {
+            assert!(!stored.contains(&secret.value), "a secret lies in {place}: {}", secret.value);
+        }
+    }
+
     /// Asserts that no secret lies in the log or in the store's file.
     pub fn judge(&self, log: &str, store: &Path) {
         let stored = std::fs::read(store).unwrap_or_default();
