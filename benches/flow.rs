@@ -42,8 +42,6 @@ use entrada::flows::Ports;
 use entrada::flows::callback::Held;
 use entrada::flows::consent::Decided;
 use entrada::flows::consent::Submitted;
-use entrada::flows::unlock::signing_keys;
-use entrada::flows::unlock::unlock;
 use entrada::ports::audit::Audit;
 use entrada::ports::clock::Clock;
 use entrada::ports::documents::ClientDocuments;
@@ -113,6 +111,10 @@ struct Obliging(AtomicU64);
 
 #[async_trait]
 impl IdentityProvider for Obliging {
+    fn rotates(&self) -> bool {
+        false
+    }
+
     async fn sign_in_url(&self, _: &SignInRequest) -> Result<Url, UpstreamError> {
         Ok(Url::parse("https://login.example/authorize").unwrap())
     }
@@ -153,19 +155,18 @@ impl Bench {
         let clock = Arc::new(StandingClock);
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data_dir.path(), clock.clone()).unwrap());
         let entropy = Arc::new(SystemEntropy::new());
-        let policy = policy();
-        let root = RootKeyFile::new(data_dir.path().join("root.key"));
-        let keys = unlock(store.as_ref(), &root, entropy.as_ref(), &policy.issuer).await.unwrap();
-        let signing = signing_keys(store.as_ref(), &keys, entropy.as_ref(), alg).await.unwrap();
+        let policy = policy(alg);
+        let root = Arc::new(RootKeyFile::new(data_dir.path().join("root.key")));
         let ports = Ports {
             store,
+            root,
             idp: Arc::new(Obliging::default()),
             documents: Arc::new(Unneeded),
             clock,
             entropy,
             audit: Arc::new(Unheard),
         };
-        let auth = AuthServer::new(ports, keys, signing, policy);
+        let auth = AuthServer::open(ports, policy).await.unwrap();
         let client_id = auth.register(&metadata()).ok().unwrap().client_id;
         Self { auth, client_id, _data_dir: data_dir }
     }
@@ -226,7 +227,7 @@ fn metadata() -> Value {
 }
 
 /// The defaults.
-fn policy() -> Policy {
+fn policy(signing_alg: SigningAlg) -> Policy {
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let resource = Resource {
         path: "/mcp".to_owned(),
@@ -239,6 +240,7 @@ fn policy() -> Policy {
         access: minutes(60),
     };
     Policy {
+        signing_alg,
         issuer: Issuer::parse(ISSUER).unwrap(),
         lifetimes: Lifetimes {
             login: minutes(15),
@@ -294,7 +296,7 @@ fn flow(criterion: &mut Criterion) {
         let bench = Arc::new(runtime.block_on(Bench::open(alg)));
         let token = runtime.block_on(async { bench.redeem(&bench.redemption().await).await });
         let signing = bench.auth.signing_keys();
-        let claims: UnverifiedClaims = signing.verify(&token).unwrap();
+        let claims: UnverifiedClaims = signing.verify(&token, StandingClock.now()).unwrap();
 
         let mut group = criterion.benchmark_group("flow");
         if alg == ALGORITHMS[0] {
@@ -302,7 +304,7 @@ fn flow(criterion: &mut Criterion) {
                 .bench_function("register", |bencher| bencher.iter(|| bench.auth.register(&metadata()).ok()));
         }
         group.bench_function(BenchmarkId::new("mint", format!("{alg:?}")), |bencher| {
-            bencher.iter(|| signing.active().sign(&claims).unwrap());
+            bencher.iter(|| signing.active(StandingClock.now()).sign(&claims).unwrap());
         });
         group.bench_function(BenchmarkId::new("verify", format!("{alg:?}")), |bencher| {
             let bencher = &mut bencher.to_async(&runtime);

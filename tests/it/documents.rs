@@ -15,6 +15,8 @@ use entrada::domain::vendor::NeedsSecret;
 use entrada::domain::vendor::VENDORS;
 use entrada::flows::administer::Selection;
 use entrada::flows::block::Target;
+use entrada::flows::rotate::Rotation;
+use entrada::ports::store::Listing;
 
 use crate::support::browser::Browser;
 use crate::support::client::Client;
@@ -30,7 +32,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Compares what stands between the markers `<!-- name -->` and `<!-- /name -->`, or rewrites it.
-fn is_current(document: &str, name: &str, table: &str) {
+pub fn is_current(document: &str, name: &str, table: &str) {
     let text = fs::read_to_string(file(document)).unwrap();
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (head, rest) = text.split_once(&begin).expect("the document has the marker");
@@ -87,7 +89,12 @@ fn the_configuration_of_the_readme_is_one() {
 fn every_metric_is_described() {
     let described = fs::read_to_string(file("docs/events.md")).unwrap();
     let mut recorded = BTreeSet::new();
-    for source in ["src/adapters/measured.rs", "src/app/observe.rs", "src/gateway/forward.rs"] {
+    for source in [
+        "src/adapters/cosmos/mod.rs",
+        "src/adapters/measured.rs",
+        "src/app/observe.rs",
+        "src/gateway/forward.rs",
+    ] {
         let text = fs::read_to_string(file(source)).unwrap();
         let names = text.split('"').skip(1).step_by(2).filter(|name| name.starts_with("entrada_"));
         recorded.extend(names.map(str::to_owned));
@@ -160,6 +167,17 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     entrada.auth.block(Target::DocumentHost(nobody())).await.unwrap();
     entrada.auth.block(Target::Client(client.id.clone())).await.unwrap();
     entrada.auth.unblock(Target::Client(client.id.clone())).await.unwrap();
+
+    entrada.auth.rotate_keys(Rotation::Root).await.unwrap();
+    entrada.auth.unblock(Target::RedirectHost(nobody())).await.unwrap();
+    let tokens = client.tokens(&entrada).await;
+    let sid = tokens.claims()["sid"].as_str().unwrap().to_owned();
+    let grants = entrada.store.list(Listing::Prefix("g."), None, 100).await.unwrap();
+    let before = grants.into_iter().find(|stored| stored.document.key.id == sid).unwrap().document;
+    let tokens = Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+    let after = entrada.store.read(&before.key).await.unwrap().unwrap();
+    entrada.store.replace(before, &after.version).await.unwrap();
+    Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
 
     course.away(true);
     client.refresh(&entrada, &tokens.refresh).await;

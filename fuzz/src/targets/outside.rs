@@ -12,6 +12,8 @@ use entrada::domain::document::Stored;
 use entrada::domain::document::Version;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::keys::Generation;
+use entrada::domain::keys::RootKey;
 use entrada::domain::time::Timestamp;
 use entrada::ports::audit::Audit;
 use entrada::ports::clock::Clock;
@@ -26,9 +28,12 @@ use entrada::ports::idp::SignInAnswer;
 use entrada::ports::idp::SignInRequest;
 use entrada::ports::idp::SignedIn;
 use entrada::ports::idp::UpstreamError;
+use entrada::ports::root_key::RootKeyError;
+use entrada::ports::root_key::RootKeyStore;
 use entrada::ports::store::Listing;
 use entrada::ports::store::Store;
 use entrada::ports::store::StoreError;
+use secrecy::SecretBox;
 use secrecy::SecretString;
 use url::Url;
 
@@ -57,6 +62,37 @@ impl Entropy for NoEntropy {
     }
 }
 
+/// Has one root key, and makes no other.
+pub struct OneRootKey;
+
+#[async_trait]
+impl RootKeyStore for OneRootKey {
+    async fn load(&self) -> Result<Vec<RootKey>, RootKeyError> {
+        let bytes = SecretBox::new(Box::new([7; 32]));
+        Ok(vec![RootKey { generation: Generation(1), bytes }])
+    }
+
+    async fn create(&self, _: &RootKey) -> Result<(), RootKeyError> {
+        panic!("a root key was made")
+    }
+
+    async fn add(&self, _: &RootKey) -> Result<(), RootKeyError> {
+        panic!("a root key was added")
+    }
+
+    async fn keep_only(&self, _: Generation) -> Result<(), RootKeyError> {
+        panic!("a root key was dropped")
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn place(&self) -> String {
+        "nowhere".to_owned()
+    }
+}
+
 /// Hears nothing.
 pub struct Unheard;
 
@@ -69,6 +105,10 @@ pub struct NeverAsked;
 
 #[async_trait]
 impl IdentityProvider for NeverAsked {
+    fn rotates(&self) -> bool {
+        false
+    }
+
     async fn sign_in_url(&self, _: &SignInRequest) -> Result<Url, UpstreamError> {
         panic!("the identity provider was asked to sign somebody in")
     }

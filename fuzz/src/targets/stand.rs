@@ -12,8 +12,6 @@ use entrada::domain::client::Client;
 use entrada::domain::client::ConfiguredClient;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::document::Document;
-use entrada::domain::document::DocumentKey;
-use entrada::domain::document::State;
 use entrada::domain::document::WriteId;
 use entrada::domain::grant::Grant;
 use entrada::domain::grant::GrantBody;
@@ -33,13 +31,13 @@ use entrada::domain::reference::Kind;
 use entrada::domain::reference::Reference;
 use entrada::domain::resource::Resource;
 use entrada::domain::resource::Resources;
-use entrada::domain::seal::Sealed;
+use entrada::domain::root_check::RootCheck;
 use entrada::domain::signing::SigningAlg;
 use entrada::domain::signing::SigningKeyRecord;
+use entrada::domain::signing_keys::StoredSigningKeys;
 use entrada::domain::trust::Trust;
 use entrada::flows::AuthServer;
 use entrada::flows::Ports;
-use entrada::flows::unlock::signing_keys;
 use entrada::protocol::client_auth::AuthMethod;
 use entrada::protocol::issuer::Issuer;
 use entrada::protocol::pkce::CodeChallenge;
@@ -57,6 +55,7 @@ use super::outside::FrozenStore;
 use super::outside::NOW;
 use super::outside::NeverAsked;
 use super::outside::NoEntropy;
+use super::outside::OneRootKey;
 use super::outside::StoppedClock;
 use super::outside::Unheard;
 
@@ -126,10 +125,12 @@ impl Stand {
         let nonce = [7; 12];
         let mut documents: Vec<Document> =
             grants.iter().map(|grant| grant.to_document(&keys, WriteId([7; 16]), nonce)).collect();
-        documents.push(signing_key(&keys));
+        documents.push(root_check().to_document(WriteId([7; 16])));
+        documents.push(signing_keys().to_document(&keys, WriteId([7; 16]), nonce));
         let store = Arc::new(FrozenStore::of(documents));
         let ports = Ports {
             store: store.clone(),
+            root: Arc::new(OneRootKey),
             idp: Arc::new(NeverAsked),
             documents: Arc::new(EmptyWeb),
             clock: Arc::new(StoppedClock),
@@ -137,9 +138,7 @@ impl Stand {
             audit: Arc::new(Unheard),
         };
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let signing = signing_keys(store.as_ref(), &keys, &NoEntropy, SigningAlg::ES256);
-        let signing = runtime.block_on(signing).unwrap();
-        let auth = AuthServer::new(ports, self::keys(), signing, policy(&clients, upstream));
+        let auth = runtime.block_on(AuthServer::open(ports, policy(&clients, upstream))).unwrap();
         let issued = issued(&keys, &auth, &grants);
         store.asked();
         Self { runtime, auth, keys, store, clients, grants, issued }
@@ -198,23 +197,21 @@ pub fn encoded_basic(header: &str) -> String {
     }
 }
 
-fn keys() -> KeyRing {
-    let root = RootKey { generation: Generation(1), bytes: SecretBox::new(Box::new([7; 32])) };
-    KeyRing::derive(&Issuer::parse(ISSUER).unwrap(), &[root]).unwrap()
+fn root() -> RootKey {
+    RootKey { generation: Generation(1), bytes: SecretBox::new(Box::new([7; 32])) }
 }
 
-/// Where `flows::unlock` looks for it.
-fn signing_key(keys: &KeyRing) -> Document {
+fn keys() -> KeyRing {
+    KeyRing::derive(&Issuer::parse(ISSUER).unwrap(), &[root()], Generation(1)).unwrap()
+}
+
+fn root_check() -> RootCheck {
+    RootCheck::new(&Issuer::parse(ISSUER).unwrap(), &[root()], NOW)
+}
+
+fn signing_keys() -> StoredSigningKeys {
     let record = SigningKeyRecord { alg: SigningAlg::ES256, pkcs8: SIGNING_KEY.to_owned() };
-    Document {
-        key: DocumentKey { partition: "meta".to_owned(), id: "signing-ES256".to_owned() },
-        schema: 1,
-        state: State::Plain,
-        generation: 0,
-        write_id: WriteId([7; 16]),
-        expires_at: None,
-        body: Sealed::record(keys, "meta/signing-ES256/1", [7; 12], &record).into_bytes(),
-    }
+    StoredSigningKeys::only(record, Duration::from_secs(60 * 60), NOW)
 }
 
 /// `public` runs on a person's machine, `web` is a known vendor's and has a secret, nobody trusts the host of
@@ -298,6 +295,7 @@ fn grants(clients: &[Known]) -> Vec<Grant> {
             swapped_at: NOW,
             upstream: Some(UpstreamToken("upstream".into())),
             vouched_at: NOW,
+            lease: None,
         };
         let user = body.person.subject.user_key();
         Grant { id: GrantId([id; 16]), user, phase, expires_at: NOW.plus(Duration::from_secs(900)), body }
@@ -312,15 +310,15 @@ fn grants(clients: &[Known]) -> Vec<Grant> {
 
 fn issued(keys: &KeyRing, auth: &AuthServer, grants: &[Grant]) -> Issued {
     let reference = |grant: &Grant, kind, n| {
-        let reference = Reference { user: grant.user, grant: grant.id, n };
-        reference.issue(keys, kind, Generation(1)).unwrap()
+        let reference = Reference { user: grant.user, grant: grant.id, n, generation: Generation(1) };
+        reference.issue(keys, kind).unwrap()
     };
     Issued {
         code: reference(&grants[0], Kind::Code, 0),
         refresh: reference(&grants[1], Kind::RefreshToken, 0),
         web_refresh: reference(&grants[2], Kind::RefreshToken, 1),
         web_refresh_before: reference(&grants[2], Kind::RefreshToken, 0),
-        access: auth.signing_keys().active().sign(&claims(&grants[2])).unwrap(),
+        access: auth.signing_keys().active(NOW).sign(&claims(&grants[2])).unwrap(),
     }
 }
 
@@ -356,6 +354,7 @@ fn policy(clients: &[Known], upstream: Option<Url>) -> Policy {
     ];
     Policy {
         issuer: Issuer::parse(ISSUER).unwrap(),
+        signing_alg: SigningAlg::ES256,
         lifetimes: Lifetimes {
             login: minutes(15),
             code: minutes(1),

@@ -18,6 +18,7 @@ use url::form_urlencoded;
 
 use super::Verdict;
 use super::outside::Asked;
+use super::outside::NOW;
 use super::stand::ISSUER;
 use super::stand::Known;
 use super::stand::Stand;
@@ -186,7 +187,8 @@ impl Sent<'_> {
     }
 
     fn answered(&self, response: &TokenResponse, grant: &Grant, n: Option<u32>) {
-        let claims: UnverifiedClaims = self.stand.auth.signing_keys().verify(&response.access_token).unwrap();
+        let claims: UnverifiedClaims =
+            self.stand.auth.signing_keys().verify(&response.access_token, NOW).unwrap();
         assert_eq!((claims.iss.as_str(), claims.aud.as_str()), (ISSUER, grant.body.resource.as_str()));
         assert_eq!(claims.grant(), Some((grant.user, grant.id)));
         assert_eq!(

@@ -4,6 +4,7 @@
 use entrada::domain::access_token::UnverifiedClaims;
 use entrada::domain::block::Blocks;
 use entrada::domain::client::Client;
+use entrada::domain::grant::Phase;
 use entrada::protocol::parameters::Parameters;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
@@ -28,7 +29,7 @@ pub fn run(data: &[u8]) -> Verdict {
         return presented(text, None);
     }
     let Ok(claims) = serde_json::from_str::<Value>(text) else { return Verdict::Refused };
-    let token = GATEWAY.with(|stand| stand.auth.signing_keys().active().sign(&claims));
+    let token = GATEWAY.with(|stand| stand.auth.signing_keys().active(NOW).sign(&claims));
     presented(&token.expect("claims are signed"), Some(&claims))
 }
 
@@ -66,7 +67,7 @@ fn ends(stand: &Stand, token: &str, garbage: bool) {
         return;
     }
     assert!(revoked, "it ended something and failed");
-    let claims: UnverifiedClaims = stand.auth.signing_keys().verify(token).expect("it is ours");
+    let claims: UnverifiedClaims = stand.auth.signing_keys().verify(token, NOW).expect("it is ours");
     assert!(claims.iss == ISSUER && NOW < claims.exp, "{claims:?} ended something");
     assert!(stand.auth.policy().resources.by_identifier(&claims.aud).is_some(), "it is for nobody here");
     let mut grants = stand.grants.iter();
@@ -76,7 +77,9 @@ fn ends(stand: &Stand, token: &str, garbage: bool) {
 
 /// The token is of a grant that lives; and if we did not sign it just now, it is the one that is out.
 fn of_a_grant(stand: &Stand, told: &UnverifiedClaims, signed: Option<&Value>) {
-    let live = stand.grants[1..].iter().any(|grant| told.grant() == Some((grant.user, grant.id)));
+    // All but the revoked one: a token of a pending grant is of a redemption that the store has lost.
+    let mut living = stand.grants.iter().filter(|grant| grant.phase != Phase::Revoked);
+    let live = living.any(|grant| told.grant() == Some((grant.user, grant.id)));
     assert!(live, "{told:?} is of no grant that lives");
     match signed {
         Some(signed) => {
