@@ -156,7 +156,7 @@ fn idp(values: &mut Values<'_>) -> Option<Idp> {
 }
 
 fn entra(values: &mut Values<'_>) -> Option<Idp> {
-    refuse(values, "upstream.issuer", "upstream.kind", "oidc");
+    values.refuse("upstream.issuer", "upstream.kind", "oidc");
     values.require("upstream.tenant");
     let tenant = values.text("upstream.tenant", syntax::tenant);
     let authority = values.text("upstream.authority", syntax::origin);
@@ -164,20 +164,11 @@ fn entra(values: &mut Values<'_>) -> Option<Idp> {
 }
 
 fn oidc(values: &mut Values<'_>) -> Option<Idp> {
-    refuse(values, "upstream.tenant", "upstream.kind", "entra");
-    refuse(values, "upstream.authority", "upstream.kind", "entra");
+    values.refuse("upstream.tenant", "upstream.kind", "entra");
+    values.refuse("upstream.authority", "upstream.kind", "entra");
     values.require("upstream.issuer");
     let issuer = values.text("upstream.issuer", syntax::issuer);
     Some(Idp::Oidc { issuer: issuer? })
-}
-
-/// The setting belongs to another word of `choice`.
-pub(super) fn refuse(values: &mut Values<'_>, key: &str, choice: &str, word: &str) {
-    if values.is_set(key) {
-        let sentence =
-            format!("This is only for {choice} = {word:?}. Take it out, or write that word there.");
-        values.problem::<()>(key, sentence);
-    }
 }
 
 fn trust(values: &mut Values<'_>) -> Option<Trust> {

@@ -5,7 +5,6 @@ use secrecy::SecretString;
 use super::Cosmos;
 use super::Credential;
 use super::Store;
-use super::load::refuse;
 use super::syntax;
 use super::values::Values;
 
@@ -30,7 +29,7 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<Store> {
 
 fn embedded(values: &mut Values<'_>) -> Option<Store> {
     for key in OF_COSMOS {
-        refuse(values, key, "store.kind", "cosmos");
+        values.refuse(key, "store.kind", "cosmos");
     }
     Some(Store::Embedded)
 }
@@ -59,7 +58,7 @@ fn credential(values: &mut Values<'_>) -> Option<Credential> {
         ("managed-identity", |values| Some(Credential::ManagedIdentity { client_id: identity(values)? })),
         ("workload-identity", |values| Some(Credential::WorkloadIdentity { client_id: identity(values)? })),
         ("developer", |values| {
-            refuse(values, "store.managed_identity", "store.credential", "managed-identity");
+            values.refuse("store.managed_identity", "store.credential", "managed-identity");
             Some(Credential::Developer)
         }),
         ("key", key),
@@ -67,7 +66,7 @@ fn credential(values: &mut Values<'_>) -> Option<Credential> {
     let read = values.one_of("store.credential", words)?;
     let credential = read(values);
     if !matches!(credential, None | Some(Credential::Key(_))) {
-        refuse(values, "store.key", "store.credential", "key");
+        values.refuse("store.key", "store.credential", "key");
     }
     credential
 }
@@ -80,7 +79,7 @@ fn identity(values: &mut Values<'_>) -> Option<Option<String>> {
 }
 
 fn key(values: &mut Values<'_>) -> Option<Credential> {
-    refuse(values, "store.managed_identity", "store.credential", "managed-identity");
+    values.refuse("store.managed_identity", "store.credential", "managed-identity");
     values.require("store.key");
     let key = values.text("store.key", |key| syntax::credential(key).map(SecretString::from));
     if !cfg!(feature = "store-key") {

@@ -295,6 +295,15 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The setting must not be there: it belongs to another word of `choice`.
+    pub(super) fn refuse(&mut self, key: &str, choice: &str, word: &str) {
+        if self.is_set(key) {
+            let sentence =
+                format!("This is only for {choice} = {word:?}. Take it out, or write that word there.");
+            self.problem::<()>(key, sentence);
+        }
+    }
+
     /// Notes a problem of the setting, and answers that it has no value.
     pub(super) fn problem<T>(&mut self, key: &str, sentence: impl Into<String>) -> Option<T> {
         self.problems.add(self.place(key), sentence);

@@ -93,7 +93,7 @@ impl Refusal for NotOpen {
 /// The keys, as this replica knows them.
 #[derive(Default)]
 pub(in crate::flows) struct KnownKeys {
-    current: RwLock<Option<Current>>,
+    current: RwLock<Option<Arc<Current>>>,
     open: AtomicBool,
     /// Who reads them anew, or rotates them.
     pub(in crate::flows) turn: Mutex<()>,
@@ -112,15 +112,15 @@ pub(in crate::flows) struct Current {
 
 impl KnownKeys {
     /// What was last read.
-    pub(in crate::flows) fn get(&self) -> Current {
+    pub(in crate::flows) fn get(&self) -> Arc<Current> {
         self.known().expect("nothing is asked of a server that is not open")
     }
 
     pub(in crate::flows) fn set(&self, current: Current) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
     }
 
-    fn known(&self) -> Option<Current> {
+    fn known(&self) -> Option<Arc<Current>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -163,15 +163,15 @@ impl AuthServer {
     /// Whoever calls it has the turn.
     pub(in crate::flows) async fn read_keys_again(&self) -> Result<(), Locked> {
         let known = &self.0.keys;
-        known.set(read(&self.0.ports, self.policy(), known.known()).await?);
+        known.set(read(&self.0.ports, self.policy(), known.known().as_deref()).await?);
         Ok(())
     }
 }
 
-async fn read(ports: &Ports, policy: &Policy, known: Option<Current>) -> Result<Current, Locked> {
+async fn read(ports: &Ports, policy: &Policy, known: Option<&Current>) -> Result<Current, Locked> {
     let now = ports.clock.now();
     let check = root_check(ports, policy, now).await?;
-    let ring = match &known {
+    let ring = match known {
         Some(known) if is_whole(&known.ring, &check, now) => Arc::clone(&known.ring),
         known => match (ring(ports, policy, &check, now).await, known) {
             (Ok(ring), _) => Arc::new(ring),
@@ -184,7 +184,9 @@ async fn read(ports: &Ports, policy: &Policy, known: Option<Current>) -> Result<
         },
     };
     warn_of_what_is_missing(ports, &ring, &check);
-    let known = known.map(|Current { signing, stored, version, .. }| (signing, stored, version));
+    let signed =
+        |known: &Current| (Arc::clone(&known.signing), Arc::clone(&known.stored), known.version.clone());
+    let known = known.map(signed);
     let (signing, stored, version) = signing_keys(ports, policy, &ring, known, now).await?;
     Ok(Current { ring, check: Arc::new(check), signing, stored, version })
 }

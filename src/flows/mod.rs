@@ -117,7 +117,7 @@ impl AuthServer {
     /// The keys that sign, as they are now known.
     #[must_use]
     pub fn signing_keys(&self) -> Arc<SigningKeys> {
-        self.0.keys.get().signing
+        Arc::clone(&self.0.keys.get().signing)
     }
 
     /// The JWK Set (RFC 7517 §5).
@@ -127,7 +127,7 @@ impl AuthServer {
     }
 
     fn keys(&self) -> Arc<KeyRing> {
-        self.0.keys.get().ring
+        Arc::clone(&self.0.keys.get().ring)
     }
 
     fn store(&self) -> &dyn Store {

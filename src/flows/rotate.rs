@@ -120,7 +120,7 @@ impl AuthServer {
     pub async fn list_keys(&self) -> Result<KeysFound, NotRotated> {
         self.keep_keys().await?;
         let now = self.now();
-        let Current { check, signing, ring, .. } = self.0.keys.get();
+        let Current { check, signing, ring, .. } = Current::clone(&self.0.keys.get());
         let summary = |known: &CheckedGeneration| RootSummary {
             generation: known.generation.0,
             issues_from: known.issues_from,
@@ -174,7 +174,7 @@ impl AuthServer {
     }
 
     async fn add_root_key(&self) -> Result<Rotated, NotRotated> {
-        let Current { check, ring, .. } = self.0.keys.get();
+        let Current { check, ring, .. } = Current::clone(&self.0.keys.get());
         let now = self.now();
         let waits = |known: &&CheckedGeneration| known.issues_from > now || !ring.knows(known.generation);
         if let Some(known) = check.generations().iter().find(waits) {
@@ -197,7 +197,7 @@ impl AuthServer {
     /// outlive the old ones is sealed anew, the signing keys last, which are new ones; then the old generations end; and
     /// what is left of them is only cleaned up. Whoever is interrupted begins again, wherever that was.
     async fn replace_root_key(&self) -> Result<Rotated, NotRotated> {
-        let Current { check, .. } = self.0.keys.get();
+        let Current { check, .. } = Current::clone(&self.0.keys.get());
         let root = self.new_generation().await?;
         let generation = root.generation.0;
         let now = self.now();
@@ -222,7 +222,7 @@ impl AuthServer {
 
     /// Makes the next generation of the root key, and keeps it.
     async fn new_generation(&self) -> Result<RootKey, NotRotated> {
-        let Current { check, .. } = self.0.keys.get();
+        let Current { check, .. } = Current::clone(&self.0.keys.get());
         let kept = self.0.ports.root.load().await.map_err(Locked::from)?;
         let known = check.generations().iter().map(|known| known.generation.0);
         let used: Vec<u8> = known.chain(kept.iter().map(|root| root.generation.0)).collect();
@@ -311,7 +311,7 @@ impl AuthServer {
         let written = write_signing_keys(&self.0.ports, ring, keys, Some(known.version.clone())).await?;
         // Another replica rotated a moment ago: whoever asked looks at what it did, and asks again.
         let (signing, stored, version) = written.ok_or(NotRotated::AnotherFirst)?;
-        self.0.keys.set(Current { signing, stored, version, ..known });
+        self.0.keys.set(Current { signing, stored, version, ..Current::clone(&known) });
         self.record_rotation(operation, None);
         Ok(())
     }

@@ -113,7 +113,7 @@ pub(super) async fn read(
     match response.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            return Err(ConnectError::Wrong(super::connect::FORBIDDEN.to_owned()));
+            return Err(ConnectError::Wrong(super::settings::FORBIDDEN.to_owned()));
         }
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
             return Err(away(&format!("store.endpoint answered {}", status.as_u16())));

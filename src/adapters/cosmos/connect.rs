@@ -1,10 +1,8 @@
 //! Opening the container, and refusing one that cannot keep what the store promises.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
 use azure_data_cosmos::AccountReference;
 use azure_data_cosmos::CosmosClient;
 use azure_data_cosmos::CosmosClientBuilder;
@@ -24,9 +22,6 @@ use azure_data_cosmos::options::ReadConsistencyStrategy;
 use azure_data_cosmos::options::Region;
 use azure_data_cosmos::options::ServerCertificateValidation;
 use azure_data_cosmos::options::ThrottlingRetryOptionsBuilder;
-#[cfg(feature = "store-key")]
-use secrecy::SecretString;
-use thiserror::Error;
 use tokio::time::timeout;
 use url::Host;
 use url::Url;
@@ -35,55 +30,10 @@ use crate::domain::time::Timestamp;
 
 use super::account;
 use super::account::Regions;
-
-/// Which container, and how to get at it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// https, or http on loopback, where an emulator may be.
-    pub endpoint: Url,
-    pub database: String,
-    pub container: String,
-    /// The account's write region, for an operator who wants to be sure which one that is.
-    pub region: Option<String>,
-    pub access: Access,
-    /// How long one operation may take.
-    pub patience: Duration,
-}
-
-/// By what right.
-#[derive(Clone)]
-pub enum Access {
-    /// An identity of Entra ID with a role on the account's data.
-    Token(Arc<dyn TokenCredential>),
-    /// The key of the whole account, as emulators have one.
-    #[cfg(feature = "store-key")]
-    Key(SecretString),
-}
-
-impl fmt::Debug for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Token(_) => "Token",
-            #[cfg(feature = "store-key")]
-            Self::Key(_) => "Key",
-        })
-    }
-}
-
-/// Why there is no store. The words are for the operator.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// It may be there later.
-    #[error("Cosmos DB is away: {0}.")]
-    Away(String),
-    /// Somebody has to change something first.
-    #[error("{0}")]
-    Wrong(String),
-}
-
-pub(super) const FORBIDDEN: &str = "Cosmos DB refuses the credential. Give the identity the role \"Cosmos DB Built-in \
-    Data Contributor\" on the account's data, which can take some minutes to count, and see that the account's \
-    firewall lets this machine in.";
+use super::settings::Access;
+use super::settings::ConnectError;
+use super::settings::FORBIDDEN;
+use super::settings::Settings;
 
 /// The partition key's path.
 pub(super) const PARTITION_KEY: &str = "/pk";

@@ -11,6 +11,7 @@ mod init;
 mod late;
 mod pinned;
 mod record;
+mod settings;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -38,12 +39,12 @@ use crate::ports::store::Listing;
 use crate::ports::store::Store;
 use crate::ports::store::StoreError;
 
-pub use connect::Access;
-pub use connect::ConnectError;
-pub use connect::Settings;
 #[cfg(feature = "store-key")]
 pub use init::init;
 pub use late::LateCosmosStore;
+pub use settings::Access;
+pub use settings::ConnectError;
+pub use settings::Settings;
 
 use attempt::Patience;
 use attempt::Trouble;
