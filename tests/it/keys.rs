@@ -12,6 +12,7 @@ use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entrada::adapters::root_key_file::RootKeyFile;
+use entrada::domain::document::Document;
 use entrada::domain::event::EventName;
 use entrada::domain::grant::GrantId;
 use entrada::domain::keys::Generation;
@@ -19,6 +20,7 @@ use entrada::domain::keys::KeyRing;
 use entrada::domain::person::UserKey;
 use entrada::domain::reference::Kind;
 use entrada::domain::reference::Reference;
+use entrada::domain::root_check::RootCheck;
 use entrada::domain::signing::SigningAlg;
 use entrada::domain::signing_keys::StoredSigningKeys;
 use entrada::flows::AuthServer;
@@ -295,6 +297,8 @@ async fn a_replica_without_the_new_root_key_serves_until_it_is_used_and_then_not
     let tokens = Tokens::of(&refresh_at(&entrada, &router, &client, &tokens.refresh).await);
 
     entrada.advance(DAY);
+    let answer = refresh_at(&entrada, &router, &client, &tokens.refresh).await;
+    assert_eq!(answer.status, 503, "to the second, and not when it looks again");
     rotating.keep_keys().await.unwrap();
     let error = late.keep_keys().await.unwrap_err().to_string();
     assert!(error.contains("has no generation 2 of the root key"), "{error}");
@@ -467,6 +471,20 @@ async fn without_its_store_a_server_lives_tells_where_things_are_and_opens_when_
     course.away(true);
     assert!(auth.keep_keys().await.is_err());
     assert_eq!(call(&entrada, &router, &tokens.access).await, 200, "a store that goes away later is no news");
+}
+
+/// Not an outage: then nobody knows which keys count.
+#[tokio::test]
+async fn a_check_of_the_root_key_that_cannot_be_read_closes_the_server() {
+    let entrada = Entrada::start().await;
+    let stored = entrada.store.read(&RootCheck::key()).await.unwrap().unwrap();
+    let garbled = Document { body: b"{}".to_vec(), ..stored.document.clone() };
+    let version = entrada.store.replace(garbled, &stored.version).await.unwrap();
+    assert!(entrada.auth.keep_keys().await.is_err());
+    assert_eq!(entrada.get("/healthz/ready").await.status, 503);
+    entrada.store.replace(stored.document, &version).await.unwrap();
+    entrada.auth.keep_keys().await.unwrap();
+    assert_eq!(entrada.get("/healthz/ready").await.status, 200);
 }
 
 #[tokio::test]

@@ -85,19 +85,60 @@ async fn of_60_refreshes_on_three_replicas_one_asks_a_provider_that_rotates() {
     Tokens::of(&client.refresh(&entrada, successors.iter().next().unwrap()).await);
 }
 
-/// A replica that dies while it asks the identity provider.
-async fn dies_asking(entrada: &Entrada, client: &Client, tokens: &Tokens) {
-    let dying = entrada.replica().await;
+/// While one asks a provider that rotates, nobody else does, however long it takes.
+#[tokio::test]
+async fn while_one_asks_the_others_look_again_and_do_not_ask() {
+    let (entrada, course) = on_course(rotating()).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    entrada.advance(301);
+    let (asking, other) = (entrada.replica().await, entrada.replica().await);
     entrada.script.token_endpoint_hangs();
     let asked = entrada.upstream_refreshes();
-    let mut late = Box::pin(refresh_at(entrada, &dying, client, &tokens.refresh));
+    let mut first = Box::pin(refresh_at(&entrada, &asking, &client, &tokens.refresh));
     while entrada.upstream_refreshes() == asked {
         tokio::select! {
-            _ = &mut late => panic!("the provider does not answer"),
+            _ = &mut first => panic!("the provider does not answer"),
             () = tokio::task::yield_now() => {}
         }
     }
-    drop(late);
+    course.counts();
+    let mut second = Box::pin(refresh_at(&entrada, &other, &client, &tokens.refresh));
+    let mut looks = 0;
+    while looks < 3 {
+        tokio::select! {
+            _ = &mut first => panic!("the provider does not answer"),
+            _ = &mut second => panic!("it does not wait"),
+            () = tokio::task::yield_now() => {}
+        }
+        looks += course.counts().0;
+    }
+    assert_eq!(entrada.upstream_refreshes(), asked + 1);
+}
+
+/// A lease ends with what it was for.
+#[tokio::test]
+async fn the_next_refresh_waits_for_nobody() {
+    let lifetimes = Lifetimes { recheck: Duration::ZERO, ..Setup::default().lifetimes };
+    let (entrada, course) = on_course(Setup { lifetimes, ..rotating() }).await;
+    let client = Client::register(&entrada).await;
+    let tokens = client.tokens(&entrada).await;
+    let second = Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+    let other = entrada.replica().await;
+    course.counts();
+    Tokens::of(&refresh_at(&entrada, &other, &client, &second.refresh).await);
+    // The blocks, the grant; the lease, the successor.
+    assert_eq!(course.counts(), (2, 2), "it looked again");
+}
+
+/// A replica takes the lease, and is gone before it could give it back.
+async fn dies_asking(entrada: &Entrada, course: &Course, client: &Client, tokens: &Tokens) {
+    let dying = entrada.replica().await;
+    entrada.script.token_endpoint_says(Reply::down());
+    // The first write takes it.
+    course.fail_write(2);
+    assert_eq!(refresh_at(entrada, &dying, client, &tokens.refresh).await.status, 503);
+    assert!(course.has_failed());
     entrada.script.honest();
 }
 
@@ -109,13 +150,14 @@ async fn the_lease_of_a_replica_that_has_died_is_taken_over_and_its_late_answer_
     let tokens = client.tokens(&entrada).await;
     entrada.advance(301);
     let other = entrada.replica().await;
-    dies_asking(&entrada, &client, &tokens).await;
+    dies_asking(&entrada, &course, &client, &tokens).await;
     let held = only_grant(&entrada).await;
 
     // The other one watches it from now on, whatever the clocks say.
     let watching = refresh_at(&entrada, &other, &client, &tokens.refresh);
     let mut watching = Box::pin(watching);
     course.counts();
+    let mut looks = 0;
     let taken = loop {
         tokio::select! {
             taken = &mut watching => break taken,
@@ -123,9 +165,11 @@ async fn the_lease_of_a_replica_that_has_died_is_taken_over_and_its_late_answer_
         }
         // Five seconds between two looks.
         if course.counts().0 > 0 {
+            looks += 1;
             entrada.advance(5);
         }
     };
+    assert!(looks >= 2, "it did not wait");
     let taken = Tokens::of(&taken);
     let after = only_grant(&entrada).await;
     assert_eq!((after.generation, after.state), (held.generation + 1, held.state));
@@ -137,12 +181,12 @@ async fn the_lease_of_a_replica_that_has_died_is_taken_over_and_its_late_answer_
 /// A lease that is over by any clock is not waited for.
 #[tokio::test]
 async fn an_old_lease_is_taken_over_at_once() {
-    let (entrada, _course) = on_course(rotating()).await;
+    let (entrada, course) = on_course(rotating()).await;
     let client = Client::register(&entrada).await;
     let tokens = client.tokens(&entrada).await;
     entrada.advance(301);
     let other = entrada.replica().await;
-    dies_asking(&entrada, &client, &tokens).await;
+    dies_asking(&entrada, &course, &client, &tokens).await;
     entrada.advance(40);
     Tokens::of(&refresh_at(&entrada, &other, &client, &tokens.refresh).await);
 }
