@@ -34,21 +34,12 @@ impl AuthServer {
         if now < grant.body.vouched_at.plus(self.policy().lifetimes.recheck) {
             return Ok((grant, version));
         }
-        if !self.idp().rotates() {
-            return Ok((self.asked(grant, &version, now).await?, version));
-        }
-        let (grant, version) = self.leased(grant, version, turn, now).await?;
-        // Whoever takes longer has lost the lease: it gives it back in time.
-        let given_back = (grant.clone(), version.clone());
-        let Ok(asked) = tokio::time::timeout(ASK, self.asked(grant, &version, now)).await else {
-            let (grant, version) = given_back;
-            self.record_upstream(
-                "refresh",
-                &UpstreamError::Away(UpstreamReason { what: "slow", ..Default::default() }),
-            );
-            return Err(self.given_back(grant, &version).await);
+        let (grant, version) = match self.idp().rotates() {
+            true => self.leased(grant, version, turn, now).await?,
+            false => (grant, version),
         };
-        Ok((asked?, version))
+        let vouched = self.asked(grant, &version, now).await?;
+        Ok((vouched, version))
     }
 
     /// The right to ask the identity provider, where it rotates its tokens.
@@ -83,7 +74,13 @@ impl AuthServer {
 
     async fn asked(&self, mut grant: Grant, version: &Version, now: Timestamp) -> Result<Grant, Reason> {
         let UpstreamToken(token) = grant.body.upstream.clone().ok_or(Reason::TokenUnknown)?;
-        let Refreshed { person, refresh_token } = match self.idp().refresh(&token, now).await {
+        let asking = self.idp().refresh(&token, now);
+        // Only the question is cut off: what follows an answer keeps what the answer brought.
+        let answer = match grant.body.lease {
+            Some(_) => tokio::time::timeout(ASK, asking).await.unwrap_or_else(|_| Err(slow())),
+            None => asking.await,
+        };
+        let Refreshed { person, refresh_token } = match answer {
             Ok(refreshed) => refreshed,
             Err(error) => return Err(self.not_vouched(grant, version, &error, false).await),
         };
@@ -146,4 +143,9 @@ impl AuthServer {
         }
         Reason::SessionEnded
     }
+}
+
+/// Whoever takes longer has lost the lease: it is given back in time.
+fn slow() -> UpstreamError {
+    UpstreamError::Away(UpstreamReason { what: "slow", ..UpstreamReason::default() })
 }
