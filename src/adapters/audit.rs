@@ -16,6 +16,7 @@ impl Audit for TracingAudit {
             client = event.client,
             grant = event.grant,
             subject = event.subject,
+            name = event.name,
             redirect_host = event.redirect_host,
             document = event.document,
             document_host = event.document_host,

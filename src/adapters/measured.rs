@@ -74,6 +74,8 @@ impl Outcome for UpstreamError {
             Self::Denied(_) => "denied",
             Self::Ended(_) => "ended",
             Self::SomebodyElse(_) => "somebody_else",
+            Self::Guest(_) => "guest",
+            Self::GuestUnknown(_) => "guest_unknown",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
             Self::Away(_) => "away",
@@ -133,5 +135,9 @@ impl IdentityProvider for Measured<dyn IdentityProvider> {
 
     async fn refresh(&self, token: &SecretString, now: Timestamp) -> Result<Refreshed, UpstreamError> {
         self.measure(UPSTREAM, "refresh", self.port.refresh(token, now)).await
+    }
+
+    async fn groups(&self, token: &SecretString) -> Result<Vec<String>, UpstreamError> {
+        self.measure(UPSTREAM, "groups", self.port.groups(token)).await
     }
 }

@@ -16,12 +16,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::ExposeSecret;
-use secrecy::SecretBox;
 use secrecy::zeroize::Zeroizing;
 
-use crate::domain::keys::Generation;
+use crate::adapters::root_key_text;
 use crate::domain::keys::RootKey;
+use crate::ports::root_key::Place;
 use crate::ports::root_key::RootKeyError;
 use crate::ports::root_key::RootKeyStore;
 
@@ -112,7 +111,8 @@ impl RootKeyFile {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let key = parse_line(line).map_err(|what| self.error(&format!("{what} in line {number}")))?;
+            let key =
+                root_key_text::read(line).map_err(|what| self.error(&format!("{what} in line {number}")))?;
             if keys.iter().any(|other| other.generation == key.generation) {
                 return Err(self.error(&format!("repeats a generation in line {number}")));
             }
@@ -179,7 +179,7 @@ impl RootKeyFile {
     }
 
     fn error(&self, what: &str) -> RootKeyError {
-        RootKeyError(format!("the root key file {} {what}", self.path.display()))
+        RootKeyError::Wrong(format!("the root key file {} {what}", self.path.display()))
     }
 }
 
@@ -211,13 +211,20 @@ impl RootKeyStore for RootKeyFile {
         })
     }
 
-    async fn keep_only(&self, generation: Generation) -> Result<(), RootKeyError> {
+    /// What the store does not name counts for nothing, and the next one has another number.
+    async fn withdraw(&self, _: &RootKey) -> Result<(), RootKeyError> {
+        Ok(())
+    }
+
+    async fn keep_only(&self, kept: &RootKey) -> Result<(), RootKeyError> {
+        let generation = kept.generation;
         let keys = self.read()?;
         let key = keys.iter().find(|key| key.generation == generation);
         let key = key.ok_or_else(|| self.error(&format!("has no generation {}", generation.0)))?;
         self.rewrite(key, |text| {
-            let others =
-                |line: &&str| parse_line(line.trim()).is_ok_and(|other| other.generation != generation);
+            let others = |line: &&str| {
+                root_key_text::read(line.trim()).is_ok_and(|other| other.generation != generation)
+            };
             let mut kept = Zeroizing::new(String::with_capacity(text.len() + 1));
             for line in text.lines().filter(|line| !others(line)) {
                 kept.push_str(line);
@@ -231,8 +238,8 @@ impl RootKeyStore for RootKeyFile {
         if self.copied { COPIED } else { Duration::ZERO }
     }
 
-    fn place(&self) -> String {
-        format!("the file {}", self.path.display())
+    fn place(&self) -> Place {
+        Place::File(self.path.display().to_string())
     }
 }
 
@@ -243,29 +250,7 @@ fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
 }
 
 fn line(key: &RootKey) -> Zeroizing<String> {
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.bytes.expose_secret()));
-    Zeroizing::new(format!("{} {}\n", key.generation.0, *bytes))
-}
-
-fn parse_line(line: &str) -> Result<RootKey, &'static str> {
-    let malformed = "has something that is not a generation and its key";
-    let (number, encoded) = line.split_once(char::is_whitespace).ok_or(malformed)?;
-    let generation = number.parse::<u8>().map_err(|_| malformed)?;
-    // Twice the length, so that a key that is too long is told from one that cannot be decoded.
-    let mut decoded = Zeroizing::new([0; 64]);
-    let wrong_length = "has a key that is not 32 bytes long";
-    let length =
-        URL_SAFE_NO_PAD.decode_slice(encoded.trim_start(), decoded.as_mut_slice()).map_err(|error| {
-            match error {
-                base64::DecodeSliceError::OutputSliceTooSmall => wrong_length,
-                base64::DecodeSliceError::DecodeError(_) => "has a key that is not base64url without padding",
-            }
-        })?;
-    if length != 32 {
-        return Err(wrong_length);
-    }
-    let bytes = SecretBox::init_with_mut(|bytes: &mut [u8; 32]| bytes.copy_from_slice(&decoded[..32]));
-    Ok(RootKey { generation: Generation(generation), bytes })
+    Zeroizing::new(format!("{}\n", *root_key_text::written(key)))
 }
 
 #[cfg(test)]

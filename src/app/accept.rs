@@ -1,6 +1,5 @@
 //! Connections: accepted, bounded in time, and let go in order.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -27,11 +26,12 @@ pub const FIRST_REQUEST: Duration = Duration::from_secs(15);
 /// A header has to be complete by then. It bounds the pause between two requests of a connection as
 /// well, and has to be longer than a proxy in front of us keeps idle connections.
 const HEADER: Duration = Duration::from_secs(90);
-/// How long open requests may take to end after the word to stop; streams are cut then.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long open requests may take to end after the word to stop; what is left is cut then. Azure Container Apps and
+/// Kubernetes wait 30 s before they kill.
+const DRAIN: Duration = Duration::from_secs(25);
 /// After `accept` failed (out of file descriptors, say), before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Bytes. Room for the cookies of four approved logins in HTTP/2, whose default is 16 KiB.
+/// Bytes. Room for the cookies of four approved logins; the default is 16 KiB in HTTP/2, and some 400 in HTTP/1.1.
 const HEADER_LIST: u32 = 64 * 1024;
 
 /// Answers connections until told to stop, then lets open requests end. Closes those on which no request
@@ -43,21 +43,30 @@ pub async fn accept(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_LIST as usize);
     server
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_LIST)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     let open = GracefulShutdown::new();
+    let mut failed: u32 = 0;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop::told(&mut stopped) => break,
         };
-        let Ok((stream, peer)) = accepted else {
-            pause().await;
-            continue;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // A line for the first, and one for a minute of them.
+                if failed.is_multiple_of(1200) {
+                    tracing::warn!(%error, "connections cannot be accepted: are there descriptors enough? (ulimit -n)");
+                }
+                failed = failed.wrapping_add(1);
+                pause().await;
+                continue;
+            }
         };
         let _ = stream.set_nodelay(true);
         let asked = Arc::new(AtomicBool::new(false));
@@ -68,9 +77,9 @@ pub async fn accept(
             request
         });
         let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let connection = open.watch(connection.into_owned());
+        // Boxed here: pinned within the task, it would be there twice, and that for as long as the connection.
+        let mut connection = Box::pin(open.watch(connection.into_owned()));
         tokio::spawn(async move {
-            let mut connection = pin!(connection);
             // The server itself waits without limit for the bytes that tell HTTP/1 from HTTP/2.
             let ended = tokio::time::timeout(first_request, connection.as_mut()).await.is_ok();
             if !ended && asked.load(Ordering::Relaxed) {

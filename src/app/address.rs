@@ -8,6 +8,9 @@ use axum::extract::ConnectInfo;
 use axum::http::Extensions;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
+use axum::http::HeaderValue;
+
+use crate::protocol::forwarded::seen_by_the_first;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -16,19 +19,10 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// one address together.
 pub fn asking(headers: &HeaderMap, extensions: &Extensions, proxies: usize) -> (IpAddr, bool) {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let seen = seen_by_the_first(headers, proxies);
+    let lines = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let seen = seen_by_the_first(lines, proxies);
     let told = proxies == 0 || seen.is_some();
     (counted(seen.or(peer).unwrap_or(Ipv6Addr::UNSPECIFIED.into())), told)
-}
-
-/// Each proxy appends to the header: ours wrote the last so many, and what stands before is anybody's word.
-fn seen_by_the_first(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
-    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-    let mut from_the_right = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-    let text = str::from_utf8(from_the_right.nth(proxies.checked_sub(1)?)?).ok()?.trim();
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    // Some proxies write the port too.
-    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
 /// What a limit is for. An IPv6 network gives each of its hosts as many addresses as it likes: the last 64

@@ -26,6 +26,12 @@ use crate::domain::block::Blocked;
 use crate::flows::AuthServer;
 use crate::flows::administer::Found;
 use crate::flows::administer::Selection;
+use crate::flows::administer_keys::ApiKeys;
+use crate::flows::administer_keys::KeyLine;
+use crate::flows::administer_keys::KeyRotation;
+use crate::flows::administer_keys::MadeKey;
+use crate::flows::administer_keys::NewKey;
+use crate::flows::administer_keys::NoKey;
 use crate::flows::block::Clients;
 use crate::flows::block::NotChanged;
 use crate::flows::block::Target;
@@ -48,6 +54,11 @@ pub enum Command {
     Unblock(Target),
     ListKeys,
     RotateKeys(Rotation),
+    MakeApiKey(NewKey),
+    ListApiKeys,
+    RotateApiKey(KeyRotation),
+    /// Its name, or `key:…`.
+    RevokeApiKey(String),
 }
 
 /// What is answered.
@@ -61,6 +72,10 @@ pub enum Reply {
     Keys(KeysFound),
     Rotated(Rotated),
     NotRotated(NotRotated),
+    ApiKeys(ApiKeys),
+    MadeApiKey(MadeKey),
+    RevokedApiKey(KeyLine),
+    NoApiKey(NoKey),
     StoreAway,
     NotUnderstood,
 }
@@ -143,6 +158,16 @@ pub async fn carry_out(command: Command, auth: &AuthServer) -> Reply {
         Command::RotateKeys(rotation) => {
             Ok(auth.rotate_keys(rotation).await.map_or_else(Reply::NotRotated, Reply::Rotated))
         }
+        Command::ListApiKeys => auth.list_api_keys().await.map(Reply::ApiKeys),
+        Command::MakeApiKey(new) => {
+            Ok(auth.make_key(new).await.map_or_else(Reply::NoApiKey, Reply::MadeApiKey))
+        }
+        Command::RotateApiKey(rotation) => {
+            Ok(auth.rotate_key(rotation).await.map_or_else(Reply::NoApiKey, Reply::MadeApiKey))
+        }
+        Command::RevokeApiKey(named) => {
+            Ok(auth.revoke_key(&named).await.map_or_else(Reply::NoApiKey, Reply::RevokedApiKey))
+        }
     };
     done.unwrap_or(Reply::StoreAway)
 }
@@ -167,7 +192,8 @@ pub fn done(reply: Reply) -> Result<Reply, Failure> {
     match reply {
         Reply::StoreAway
         | Reply::Unchanged(NotChanged::StoreAway)
-        | Reply::NotRotated(NotRotated::StoreAway) => {
+        | Reply::NotRotated(NotRotated::StoreAway)
+        | Reply::NoApiKey(NoKey::StoreAway) => {
             Err(Failure::Store("The server's store does not answer. Try again.".to_owned()))
         }
         Reply::NotUnderstood => Err(another_version()),

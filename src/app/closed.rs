@@ -1,8 +1,6 @@
 //! What is answered while the keys are not known.
 
 use axum::extract::Request;
-use axum::extract::State;
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::flows::AuthServer;
@@ -11,13 +9,17 @@ use crate::flows::refusal::Repeated;
 use crate::http::Pages;
 
 /// Around whatever needs a key.
-pub async fn unless_open(
-    State((auth, pages)): State<(AuthServer, Pages)>,
+pub async fn unless_open<R>(
+    auth: &AuthServer,
+    pages: &Pages,
     request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> R,
+) -> Response
+where
+    R: Future<Output = Response>,
+{
     match auth.is_open() {
-        true => next.run(request).await,
+        true => next(request).await,
         false => {
             let mut response = pages.refused_at(request.uri().path(), NotOpen);
             // The log says why once; everybody who comes is counted.

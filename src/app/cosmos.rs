@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::azure_credential;
-use crate::adapters::azure_credential::Source;
 use crate::adapters::cosmos::Access;
 use crate::adapters::cosmos::ConnectError;
 use crate::adapters::cosmos::Settings;
 use crate::app::exit::Failure;
+use crate::app::identity::source;
 use crate::config;
 use crate::config::Credential;
 use crate::ports::clock::Clock;
@@ -18,15 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the adapter needs to know.
 pub fn settings(config: &config::Cosmos, clock: &Arc<dyn Clock>) -> Result<Settings, Failure> {
-    let source = match &config.credential {
-        Credential::ManagedIdentity { client_id } => Source::ManagedIdentity { client_id: client_id.clone() },
-        Credential::WorkloadIdentity { client_id } => {
-            Source::WorkloadIdentity { client_id: client_id.clone() }
-        }
-        Credential::Developer => Source::Developer,
+    let identity = match &config.credential {
+        Credential::Identity(identity) => identity,
         Credential::Key(key) => return with_key(config, key),
     };
-    let credential = azure_credential::credential(source, Arc::clone(clock));
+    let credential = azure_credential::credential(source(identity), Arc::clone(clock));
     Ok(with(config, Access::Token(credential)))
 }
 

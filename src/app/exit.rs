@@ -10,7 +10,7 @@ pub enum Failure {
     Running(String),
     /// Usage or configuration.
     Usage(String),
-    /// The store is locked, corrupt or away.
+    /// The store is locked, corrupt or away, or the key vault is away.
     Store(String),
     /// The root key is missing, readable by others, or not the store's.
     RootKey(String),

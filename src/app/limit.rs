@@ -12,10 +12,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header;
-use axum::middleware::Next;
 use axum::response::Response;
 use moka::sync::Cache;
 
@@ -25,6 +21,7 @@ use crate::flows::AuthServer;
 use crate::flows::pace::Pace;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
+use crate::gateway::has_credential;
 use crate::http::Pages;
 
 /// Addresses. With all that belongs to one, some 25 MiB.
@@ -105,10 +102,17 @@ impl Parts {
 }
 
 /// Around what anybody may ask.
-pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
-    let Some(parts) = limiter.0 else { return next.run(request).await };
+pub async fn everybody<R>(
+    Limiter(parts): &Limiter,
+    request: Request,
+    next: impl FnOnce(Request) -> R,
+) -> Response
+where
+    R: Future<Output = Response>,
+{
+    let Some(parts) = parts else { return next(request).await };
     match parts.check(parts.asking(&request)) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next(request).await,
         Err(Exceeded { wait, first }) => {
             let mut response = parts.pages.address_limited(request.uri().path(), wait);
             if !first {
@@ -122,15 +126,16 @@ pub async fn everybody(State(limiter): State<Limiter>, request: Request, next: N
 /// Around what is asked with a credential: the calls of a hosted client, which serves many people from one
 /// address, are not counted. What is refused there is refused however often it comes, and beyond the limit leaves no
 /// line in the log.
-pub async fn strangers(limiter: State<Limiter>, request: Request, next: Next) -> Response {
-    let bearer =
-        |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|b| b.eq_ignore_ascii_case(b"bearer "));
-    if !request.headers().get(header::AUTHORIZATION).is_some_and(bearer) {
+pub async fn strangers<R>(limiter: &Limiter, request: Request, next: impl FnOnce(Request) -> R) -> Response
+where
+    R: Future<Output = Response>,
+{
+    if !has_credential(request.headers()) {
         return everybody(limiter, request, next).await;
     }
-    let State(Limiter(Some(parts))) = limiter else { return next.run(request).await };
+    let Limiter(Some(parts)) = limiter else { return next(request).await };
     let key = parts.asking(&request);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let refused = response.status().is_client_error() && response.extensions().get::<RefusedFor>().is_some();
     if refused && parts.address(key).refused.check().is_err() {
         response.extensions_mut().insert(Repeated);

@@ -5,12 +5,9 @@ use std::any::Any;
 use axum::Json;
 use axum::extract::MatchedPath;
 use axum::extract::Request;
-use axum::extract::State;
-use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
@@ -23,31 +20,35 @@ use crate::flows::AuthServer;
 use crate::flows::refusal::RefusedClient;
 use crate::flows::refusal::RefusedFor;
 use crate::flows::refusal::Repeated;
-use crate::http::RequestId;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::http::REQUEST_ID;
 
 /// Around everything that answers a request; reading what is left of its body comes after, and is not in the
 /// time. The id is ours: one that a client sends could be anything.
-pub async fn observe(State(auth): State<AuthServer>, mut request: Request, next: Next) -> Response {
+pub async fn observe<R>(auth: &AuthServer, mut request: Request, next: impl FnOnce(Request) -> R) -> Response
+where
+    R: Future<Output = Response>,
+{
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
     let request_id = auth.request_id();
-    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let named = HeaderValue::from_str(&request_id).expect("it is base64url");
+    request.headers_mut().insert(REQUEST_ID, named.clone());
     let span = info_span!("request", request_id, method, route);
     let began = auth.elapsed();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next(request).instrument(span.clone()).await;
     let took = auth.elapsed().saturating_sub(began);
     let status = response.status().as_u16();
     if let Some(RefusedFor(reason)) = response.extensions_mut().remove::<RefusedFor>() {
         metrics::counter!("entrada_refusals_total", "route" => route.clone(), "reason" => reason)
             .increment(1);
         if response.extensions_mut().remove::<Repeated>().is_none() {
-            let RefusedClient { client, redirect_host } =
+            let RefusedClient { client, redirect_host, subject, scope } =
                 response.extensions_mut().remove().unwrap_or_default();
             let event = Event {
                 client,
                 redirect_host,
+                subject,
+                scope,
                 endpoint: Some(route.clone()),
                 status: Some(status),
                 reason: Some(reason),
@@ -59,9 +60,7 @@ pub async fn observe(State(auth): State<AuthServer>, mut request: Request, next:
     let labels = [("route", route), ("method", method.to_owned()), ("status", status.to_string())];
     metrics::counter!("entrada_requests_total", &labels).increment(1);
     metrics::histogram!("entrada_request_seconds", &labels[..1]).record(took);
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    response.headers_mut().insert(REQUEST_ID, named);
     response
 }
 
@@ -75,6 +74,11 @@ fn known_method(method: &str) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "other",
     }
+}
+
+/// What came of a request, if it did not panic.
+pub fn unless_panicked(outcome: Result<Response, Box<dyn Any + Send>>) -> Response {
+    outcome.unwrap_or_else(panicked)
 }
 
 /// A defect of ours: the answer tells nothing of it, and it is counted like any other refusal. The text

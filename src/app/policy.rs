@@ -6,6 +6,7 @@ use crate::app::exit::Failure;
 use crate::config;
 use crate::config::Config;
 use crate::config::Idp;
+use crate::config::Tenants;
 use crate::domain::client::Client;
 use crate::domain::client::UpstreamApp;
 use crate::domain::policy::Lifetimes;
@@ -40,7 +41,8 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     let default = config.resources.iter().position(|resource| resource.default);
     let resources = Resources::new(config.resources.iter().map(resource).collect(), default);
     let tenant = match &config.upstream.idp {
-        Idp::Entra { tenant, .. } => tenant.clone(),
+        Idp::Entra { tenants: Tenants::One(tenant), .. } => tenant.clone(),
+        Idp::Entra { tenants: Tenants::Several(_), .. } => "organizations".to_owned(),
         Idp::Oidc { issuer } => issuer.clone(),
     };
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
@@ -48,6 +50,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     let clients = config.clients.iter().cloned().map(Client::configured);
     Ok(Policy {
         issuer,
+        hosts: config.hosts.clone(),
         signing_alg: tokens.signing_alg,
         lifetimes,
         trust,
@@ -84,7 +87,10 @@ fn resource(resource: &config::Resource) -> Resource {
         name: resource.name.clone(),
         scopes: resource.scopes.clone(),
         default_scopes: resource.default_scopes.iter().map(String::as_str).collect(),
+        implied: resource.implied.clone(),
         claims: resource.claims.clone(),
         access: resource.access,
+        allowed: resource.allowed.clone(),
+        forwarding: resource.forwarding.clone(),
     }
 }

@@ -23,23 +23,29 @@ use crate::app::router;
 use crate::app::start::Started;
 use crate::app::start::failure;
 use crate::app::start::start;
-use crate::app::start::upstream_client;
 use crate::app::stop;
+use crate::app::upstreams::upstreams;
 use crate::config::Config;
+use crate::config::Resource;
 use crate::domain::limits::Limits;
+use crate::domain::limits::Rate;
 use crate::flows::AuthServer;
 use crate::flows::keys::KEEP_EVERY;
 use crate::flows::keys::Locked;
 use crate::ports::store::Store;
-use crate::ports::store::StoreError;
 use crate::protocol::client_id_url::ClientIdUrl;
+use crate::protocol::issuer::is_loopback;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// While the store was never reached.
+/// What a process that is killed has not written is lost.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_hours(1);
+/// While the keys are not known.
 const OPEN_EVERY: Duration = Duration::from_secs(1);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// Seconds. From a cached answer to a slow identity provider.
-const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// Seconds. From a cached answer to a tool that takes minutes.
+const BUCKETS: [f64; 15] =
+    [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 180.0];
 
 /// Serves until SIGINT or SIGTERM.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
@@ -49,7 +55,7 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
     for address in &config.listen {
         listeners.push(bind(*address, "listen").await?);
     }
-    let public = router(&started.auth, &upstream_client()?);
+    let public = router(&started.auth, &upstreams(&started.auth.policy().resources)?);
     serve_until(end_signal()?, config, started, public, listeners).await
 }
 
@@ -73,7 +79,7 @@ pub async fn serve_until(
     if let Some(why) = away {
         tracing::warn!(
             why,
-            "the store does not answer: liveness and metadata are served, and all else when it does"
+            "the keys cannot be read yet: liveness and metadata are served, and all else when they are known"
         );
     }
 
@@ -93,14 +99,18 @@ pub async fn serve_until(
         tasks.spawn(admin::accept(admin, auth.clone(), stopped.clone()));
     }
     tasks.spawn(sweep(store, stopped.clone()));
-    let keeping = keep_keys(auth, stopped);
+    tasks.spawn(look_after_api_keys(auth.clone(), stopped.clone()));
+    let keeping = keep_keys(auth.clone(), stopped);
     tokio::select! {
         () = told_to_end => {}
         never_opened = keeping => return Err(failure(never_opened)),
     }
     tracing::info!("stopping");
     let _ = word.send(true);
+    auth.let_go();
     while tasks.join_next().await.is_some() {}
+    // Everything has been counted by now.
+    auth.write_key_uses().await;
     if has_admin {
         admin::unbind(&config.data_dir);
     }
@@ -131,7 +141,7 @@ async fn upkeep(handle: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Learns of new keys, and makes them. Ends only when what the store's first answer says leaves nothing to wait for.
+/// Learns of new keys, and makes them. Ends only when what the first answers say leaves nothing to wait for.
 async fn keep_keys(auth: AuthServer, mut stopped: watch::Receiver<bool>) -> Locked {
     let mut opened = auth.is_open();
     loop {
@@ -146,8 +156,8 @@ async fn keep_keys(auth: AuthServer, mut stopped: watch::Receiver<bool>) -> Lock
                 tracing::info!("the store answers and its keys are known: everything is served");
             }
             Ok(()) => {}
-            Err(Locked::Store(StoreError::Away(why))) => {
-                tracing::warn!(why, "the store does not answer; keys are not read again until it does");
+            Err(error) if error.is_away() => {
+                tracing::warn!(why = %error, "the keys cannot be read again until that answers");
             }
             Err(error) if !opened => return error,
             Err(error) => tracing::error!(%error, "the keys cannot be read again"),
@@ -170,6 +180,18 @@ async fn sweep(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
                     tracing::warn!(%error, "expired documents were not removed; they count as absent all the same");
                 }
             }
+            () = stop::told(&mut stopped) => return,
+        }
+    }
+}
+
+/// Writes how much keys are used, and tells now and then which of them end soon.
+async fn look_after_api_keys(auth: AuthServer, mut stopped: watch::Receiver<bool>) {
+    let (mut count, mut tell) = (tokio::time::interval(COUNT_EVERY), tokio::time::interval(TELL_EVERY));
+    loop {
+        tokio::select! {
+            _ = count.tick() => auth.write_key_uses().await,
+            _ = tell.tick(), if auth.is_open() => auth.tell_of_keys_that_end().await,
             () = stop::told(&mut stopped) => return,
         }
     }
@@ -204,14 +226,17 @@ fn metrics_router(handle: PrometheusHandle) -> Router {
 
 /// What an operator asks first when clients do not get in.
 fn tell_what_holds(config: &Config) {
-    let Limits { per_address, proxies } = &config.limits;
-    let per_address = per_address.map_or_else(
-        || "off".to_owned(),
-        |rate| format!("{} in {}", rate.count, humantime::format_duration(rate.period)),
-    );
+    let Limits { per_address, per_user, open_per_user, per_client, proxies } = &config.limits;
+    let in_words = |rate: &Option<Rate>| match rate {
+        Some(rate) => format!("{} in {}", rate.count, humantime::format_duration(rate.period)),
+        None => "off".to_owned(),
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        limits.per_address = per_address,
+        limits.per_address = in_words(per_address),
+        limits.per_user = in_words(per_user),
+        limits.open_per_user = open_per_user,
+        limits.per_client = in_words(per_client),
         limits.proxies = proxies,
         dcr.enabled = config.registration.enabled,
         cimd.enabled = config.documents.enabled,
@@ -249,9 +274,27 @@ fn warn_of_what_is_not_meant(config: &Config) {
              one address. Write how many proxies append to X-Forwarded-For, or limits.per_address = \"off\"."
         );
     }
+    config.resources.iter().for_each(warn_of_what_upstreams_are_told);
     if config.public_url.starts_with("http://") {
         tracing::warn!(
             "public_url is plain http: cookies and tokens are not protected. For development only."
+        );
+    }
+}
+
+fn warn_of_what_upstreams_are_told(resource: &Resource) {
+    let Some(upstream) = &resource.upstream else { return };
+    if resource.trusted_network && resource.forwarding.identity.iter().any(|form| form.is_unsigned()) {
+        tracing::warn!(
+            resource = resource.path,
+            "trusted_network = true: the MCP server believes headers that nothing signs. WHOEVER reaches it can be anybody."
+        );
+    }
+    if upstream.scheme() == "http" && !resource.trusted_network && !is_loopback(upstream) {
+        tracing::warn!(
+            resource = resource.path,
+            "upstream is plain http to another machine: calls, answers and the tokens of those who call can be read on the way. \
+             Write https, or trusted_network = true if nobody else is on that network."
         );
     }
 }

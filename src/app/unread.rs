@@ -17,7 +17,6 @@ use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::Version;
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
@@ -30,15 +29,18 @@ const REST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reads what a handler has left of the body, before the answer goes out.
-pub async fn read_the_rest(request: Request, next: Next) -> Response {
+pub async fn read_the_rest<R>(request: Request, next: impl FnOnce(Request) -> R) -> Response
+where
+    R: Future<Output = Response>,
+{
     // HTTP/2 ends a stream without its connection.
     if request.body().is_end_stream() || request.version() == Version::HTTP_2 {
-        return next.run(request).await;
+        return next(request).await;
     }
     let expects = request.headers().contains_key(header::EXPECT);
     let (returned, mut left) = oneshot::channel();
     let lent = |body| Body::new(Lent { body, asked: false, returned: Some(returned) });
-    let mut response = next.run(request.map(lent)).await;
+    let mut response = next(request.map(lent)).await;
     // Not returned: it is still on its way through the gateway.
     let Ok((body, asked)) = left.try_recv() else { return response };
     // Who waits for our word (RFC 9110 §10.1.1) sends nothing unless asked, and asking would invite it.

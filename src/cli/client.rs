@@ -16,6 +16,8 @@ use crate::cli::say;
 use crate::cli::server::Administration;
 use crate::cli::server::Server;
 use crate::cli::shown::printable;
+use crate::cli::shown::scope;
+use crate::cli::shown::text;
 use crate::cli::shown::utc;
 use crate::domain::block::Blocked;
 use crate::flows::block::ClientSummary;
@@ -113,21 +115,6 @@ fn redirect_host(text: &str) -> Result<String, String> {
             Err(format!("that is a scheme: write {text}:"))
         }
         _ => host(text),
-    }
-}
-
-fn text(text: &str) -> Result<String, String> {
-    match text.trim().is_empty() || text.trim() != text || text.chars().any(char::is_control) {
-        true => Err("it needs a word, and neither white space around it nor control characters".to_owned()),
-        false => Ok(text.to_owned()),
-    }
-}
-
-fn scope(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    match !text.is_empty() && text.bytes().all(allowed) {
-        true => Ok(text.to_owned()),
-        false => Err("a scope is printable ASCII without spaces, double quotes and backslashes".to_owned()),
     }
 }
 

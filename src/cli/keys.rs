@@ -20,6 +20,7 @@ use crate::flows::rotate::NotRotated;
 use crate::flows::rotate::RootStage;
 use crate::flows::rotate::Rotated;
 use crate::flows::rotate::Rotation;
+use crate::ports::root_key::Place;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -37,7 +38,7 @@ pub enum Command {
         how: How,
     },
     /// Make the root key of a new store that replicas share, and bind the store to it. Give a copy of the file to each
-    /// replica, and keep one.
+    /// replica, and keep one. In a key vault, the first replica that starts does the same.
     Init(Configuration),
 }
 
@@ -53,7 +54,8 @@ pub struct How {
     #[arg(long)]
     root: bool,
     /// The root key is in other hands: drop the old generations. Everybody signs in again, clients register again, and
-    /// the signing keys are replaced. Replicas that share the store serve nothing until each has the new file.
+    /// the signing keys are replaced. Replicas that share the store serve nothing until each has the new file, or has
+    /// found the new version in the key vault.
     #[arg(long, requires = "root")]
     compromised: bool,
 }
@@ -85,9 +87,11 @@ pub async fn execute(command: Command) -> Result<(), Failure> {
             let config = configuration.load()?;
             log::start(config.log_format == LogFormat::Json);
             let place = make_root_key(&config).await?;
-            say(&format!(
-                "The store is bound to the root key in {place}. Give each replica a copy, and keep one."
-            ))
+            let bound = format!("The store is bound to the root key in {place}.");
+            say(&match place.is_common() {
+                false => format!("{bound} Give each replica a copy, and keep one."),
+                true => format!("{bound} Every replica finds it there."),
+            })
         }
     }
 }
@@ -99,19 +103,8 @@ fn refused(reply: Reply) -> Failure {
              hands: `entrada keys rotate --now`.",
             utc(signs_from.0)
         )),
-        Reply::NotRotated(NotRotated::RootPending { generation, issues_from, missing: false }) => {
-            Failure::Running(format!(
-                "Generation {generation} of the root key is announced already, and used from {}. Give every replica the file \
-                 that has it.",
-                utc(issues_from.0)
-            ))
-        }
-        Reply::NotRotated(NotRotated::RootPending { generation, issues_from, missing: true }) => {
-            Failure::RootKey(format!(
-                "Generation {generation} of the root key, which is used from {}, is not in this file. Run this where the newest \
-                 file is. If that is lost: `entrada keys rotate --root --compromised`, which signs everybody out.",
-                utc(issues_from.0)
-            ))
+        Reply::NotRotated(NotRotated::RootPending { generation, issues_from, missing, place }) => {
+            pending(generation, &utc(issues_from.0), missing, &place)
         }
         Reply::NotRotated(NotRotated::NoMoreGenerations) => {
             Failure::RootKey("The root key has all the generations that it can have.".to_owned())
@@ -122,8 +115,32 @@ fn refused(reply: Reply) -> Failure {
                 .to_owned(),
         ),
         Reply::NotRotated(NotRotated::Locked(text)) => Failure::RootKey(text),
+        Reply::NotRotated(NotRotated::RootAway(text)) => Failure::Store(text),
         Reply::NotRotated(NotRotated::Unreadable(text)) => Failure::Store(text),
         _ => admin::another_version(),
+    }
+}
+
+/// Why no other generation of the root key is made now.
+fn pending(generation: u8, issues_from: &str, missing: bool, place: &Place) -> Failure {
+    let gone = "If it is lost: `entrada keys rotate --root --compromised`, which signs everybody out.";
+    match (missing, place.is_common()) {
+        (false, false) => Failure::Running(format!(
+            "Generation {generation} of the root key is announced already, and used from {issues_from}. Give every replica \
+             the file that has it."
+        )),
+        (false, true) => Failure::Running(format!(
+            "Generation {generation} of the root key is announced already, and used from {issues_from}. Every replica finds \
+             it by itself."
+        )),
+        (true, false) => Failure::RootKey(format!(
+            "Generation {generation} of the root key, which is used from {issues_from}, is not in this file. Run this where \
+             the newest file is. {gone}"
+        )),
+        (true, true) => Failure::RootKey(format!(
+            "Generation {generation} of the root key, which is used from {issues_from}, is not in {place}. Enable its \
+             version, or recover the secret. {gone}"
+        )),
     }
 }
 
@@ -135,20 +152,32 @@ fn sentence(rotated: Rotated) -> String {
         Rotated::Replaced { kid } => format!(
             "{kid} is the only signing key now. Access tokens that are out are refused; clients refresh by themselves."
         ),
-        Rotated::RootAdded { generation, issues_from: None, place } => {
-            format!(
-                "Generation {generation} of the root key is in {place}, and is used from now on. Keep a copy of the file."
-            )
+        Rotated::RootAdded { generation, issues_from, place } => {
+            let there = format!("Generation {generation} of the root key is in {place}");
+            match (issues_from.map(|from| utc(from.0)), place.is_common()) {
+                (None, false) => format!("{there}, and is used from now on. Keep a copy of the file."),
+                (None, true) => format!("{there}, and is used from now on."),
+                (Some(from), false) => format!(
+                    "{there}, and is used from {from}. Until then, exchange the file of every replica for this one, and keep \
+                     a copy; one without it serves nothing from then on."
+                ),
+                (Some(from), true) => {
+                    format!("{there}, and is used from {from}. Every replica finds it there by itself.")
+                }
+            }
         }
-        Rotated::RootAdded { generation, issues_from: Some(issues_from), place } => format!(
-            "Generation {generation} of the root key is in {place}, and is used from {}. Until then, exchange the file of \
-             every replica for this one, and keep a copy; one without it serves nothing from then on.",
-            utc(issues_from.0)
-        ),
-        Rotated::RootReplaced { generation, ended, place } => format!(
-            "Generation {generation} in {place} is the only root key now. {ended} grants ended; everybody signs in again, \
-             and clients register again. Replicas without the new file serve nothing: exchange theirs for it, and keep a copy."
-        ),
+        Rotated::RootReplaced { generation, ended, place } => {
+            let done = format!(
+                "Generation {generation} in {place} is the only root key now. {ended} grants ended; everybody signs in again, \
+                 and clients register again."
+            );
+            match place.is_common() {
+                false => format!(
+                    "{done} Replicas without the new file serve nothing: exchange theirs for it, and keep a copy."
+                ),
+                true => format!("{done} Every replica finds it there by itself, within half a minute."),
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a command answers where it was asked")]
 
+mod api_key;
 mod client;
 #[cfg(feature = "demo")]
 mod demo;
@@ -50,7 +51,10 @@ enum Command {
     /// Look at clients, keep them out and let them in again, and make one for the configuration.
     #[command(subcommand)]
     Client(client::Command),
-    /// Look at the keys, and replace them.
+    /// Make, list, rotate and revoke API keys, for agents that have no browser.
+    #[command(subcommand)]
+    Key(api_key::Command),
+    /// Look at Entrada's own keys, which sign and seal, and replace them.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Make the database and the container of Cosmos DB.
@@ -101,6 +105,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Demo(options) => runtime()?.block_on(demo::execute(options)),
         Command::Grant(command) => runtime()?.block_on(grant::execute(command)),
         Command::Client(command) => runtime()?.block_on(client::execute(command)),
+        Command::Key(command) => runtime()?.block_on(api_key::execute(command)),
         Command::Keys(command) => runtime()?.block_on(keys::execute(command)),
         Command::Store(command) => runtime()?.block_on(store::execute(command)),
         Command::Settings => say(config::markdown_table().trim_end()),

@@ -49,7 +49,7 @@ impl Server {
         let started = start(&config).await?;
         match started.away {
             None => Ok(Administration::Own(started.auth)),
-            Some(why) => Err(Failure::Store(format!("The store does not answer: {why}"))),
+            Some(why) => Err(Failure::Store(format!("The keys cannot be read: {why}. Try again."))),
         }
     }
 

@@ -10,27 +10,26 @@ use config::Map;
 use config::Source;
 use config::Value;
 use config::ValueKind;
-use secrecy::SecretString;
 
 use super::Config;
 use super::Documents;
-use super::Idp;
 use super::LogFormat;
 use super::Registration;
 use super::SigningAlg;
 use super::Tokens;
 use super::Trust;
-use super::Upstream;
 use super::brand;
 use super::clients;
 use super::document;
 use super::environment;
 use super::environment::Variables;
 use super::file;
+use super::keys;
 use super::problems::Problems;
 use super::resources;
 use super::store;
 use super::syntax;
+use super::upstream;
 use super::values::Values;
 use crate::domain::limits::Limits;
 
@@ -87,17 +86,19 @@ fn layered(document: Map<String, Value>, variables: Variables) -> Map<String, Va
 fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let public_url = values.text("public_url", syntax::origin);
     let listen = listen(values);
+    let hosts = values.list("hosts", syntax::host_header);
     let data_dir = values.text("data_dir", |path| Ok(PathBuf::from(path)));
-    let keys_file = values.text("keys.file", |path| Ok(PathBuf::from(path)));
-    let upstream = upstream(values);
+    let upstream = upstream::read(values);
     let store = store::read(values);
+    let keys = keys::read(values, data_dir.as_deref());
     let trust = trust(values);
     let registration = registration(values);
     let documents = documents(values);
     let tokens = tokens(values);
     let limits = limits(values);
     let access = tokens.as_ref().map(|tokens| tokens.access);
-    let resources = resources::read(values, public_url.as_deref(), access);
+    let idp = upstream.as_ref().map(|upstream| &upstream.idp);
+    let resources = resources::read(values, public_url.as_deref(), access, idp);
     let clients = clients::read(values, resources.as_deref());
     let brand = brand::read(values);
     let log_format = values.one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
@@ -105,8 +106,9 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     Some(Config {
         public_url: public_url?,
         listen: listen?,
+        hosts: hosts?,
         data_dir: data_dir?,
-        keys_file,
+        keys: keys?,
         upstream: upstream?,
         store: store?,
         trust: trust?,
@@ -140,37 +142,6 @@ fn metrics(values: &mut Values<'_>, listen: Option<&[SocketAddr]>) -> Option<Soc
     Some(metrics)
 }
 
-fn upstream(values: &mut Values<'_>) -> Option<Upstream> {
-    let idp = idp(values);
-    let client_id = values.text("upstream.client_id", syntax::credential);
-    let client_secret =
-        values.text("upstream.client_secret", |secret| syntax::credential(secret).map(SecretString::from));
-    let scopes = values.list("upstream.scopes", syntax::scope);
-    Some(Upstream { idp: idp?, client_id: client_id?, client_secret: client_secret?, scopes: scopes? })
-}
-
-fn idp(values: &mut Values<'_>) -> Option<Idp> {
-    type Read = fn(&mut Values<'_>) -> Option<Idp>;
-    let read: Read = values.one_of("upstream.kind", &[("entra", entra as Read), ("oidc", oidc)])?;
-    read(values)
-}
-
-fn entra(values: &mut Values<'_>) -> Option<Idp> {
-    values.refuse("upstream.issuer", "upstream.kind", "oidc");
-    values.require("upstream.tenant");
-    let tenant = values.text("upstream.tenant", syntax::tenant);
-    let authority = values.text("upstream.authority", syntax::origin);
-    Some(Idp::Entra { tenant: tenant?, authority: authority? })
-}
-
-fn oidc(values: &mut Values<'_>) -> Option<Idp> {
-    values.refuse("upstream.tenant", "upstream.kind", "entra");
-    values.refuse("upstream.authority", "upstream.kind", "entra");
-    values.require("upstream.issuer");
-    let issuer = values.text("upstream.issuer", syntax::issuer);
-    Some(Idp::Oidc { issuer: issuer? })
-}
-
 fn trust(values: &mut Values<'_>) -> Option<Trust> {
     let hosts = values.list("trust.hosts", syntax::host_or_part);
     let open = values.flag("trust.open");
@@ -184,23 +155,11 @@ fn registration(values: &mut Values<'_>) -> Option<Registration> {
     Some(Registration { enabled: enabled?, secret_hosts: secret_hosts? })
 }
 
-/// No bundle of certificates is larger.
-const MAX_CA: usize = 1024 * 1024;
-
 fn documents(values: &mut Values<'_>) -> Option<Documents> {
     let enabled = values.flag("cimd.enabled");
-    let given = values.is_set("cimd.ca_file");
-    let ca = values.text("cimd.ca_file", |path| {
-        let wanted = "a PEM file of certificates";
-        let bytes = file::read(path, MAX_CA, wanted)?;
-        let is_pem = |bytes: &Vec<u8>| bytes.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE);
-        bytes.filter(is_pem).ok_or(format!("There is no certificate in this file. Name {wanted}."))
-    });
-    (ca.is_some() || !given).then_some(())?;
-    Some(Documents { enabled: enabled?, ca })
+    let ca = file::certificates(values, "cimd.ca_file");
+    Some(Documents { enabled: enabled?, ca: ca? })
 }
-
-const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
     let signing_alg =
@@ -236,6 +195,15 @@ fn tokens(values: &mut Values<'_>) -> Option<Tokens> {
 
 fn limits(values: &mut Values<'_>) -> Option<Limits> {
     let per_address = values.rate("limits.per_address");
+    let per_user = values.rate("limits.per_user");
+    let open_per_user = values.count("limits.open_per_user");
+    let per_client = values.rate("limits.per_client");
     let proxies = values.count("limits.proxies");
-    Some(Limits { per_address: per_address?, proxies: proxies? })
+    Some(Limits {
+        per_address: per_address?,
+        per_user: per_user?,
+        open_per_user: open_per_user?,
+        per_client: per_client?,
+        proxies: proxies?,
+    })
 }

@@ -17,9 +17,9 @@ pub fn markdown_table() -> String {
         };
         let limits = match setting.kind {
             Kind::OneOf(words) => format!(" (`{}`)", words.join("` or `")),
-            Kind::Duration { min, max } => format!(" (`{min}` to `{max}`)"),
+            Kind::Duration { min, max } | Kind::Size { min, max } => format!(" (`{min}` to `{max}`)"),
             Kind::Rate => " (`N/s`, `N/m`, `N/h` or `off`)".to_owned(),
-            Kind::Count { max } => format!(" (`0` to `{max}`)"),
+            Kind::Count { min, max } => format!(" (`{min}` to `{max}`)"),
             _ => String::new(),
         };
         let (key, variable, meaning) = (setting.key, setting.variable(), setting.meaning);

@@ -8,17 +8,24 @@ mod clients;
 mod document;
 mod environment;
 mod file;
+mod forwarding;
+mod identity;
+mod keys;
 mod load;
 mod markdown;
 mod nearest;
 mod problems;
+mod resource_table;
 mod resources;
 mod settings;
+mod storage_table;
 mod store;
 mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upstream;
+mod upstream_table;
 mod values;
 
 use std::net::SocketAddr;
@@ -28,12 +35,15 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::allowed::Allowed;
 use crate::domain::brand::Brand;
 use crate::domain::client::ConfiguredClient;
+use crate::domain::forwarding::Forwarding;
 use crate::domain::limits::Limits;
 use crate::domain::policy::Registration;
 use crate::domain::resource::Claim;
 use crate::domain::signing::SigningAlg;
+use crate::domain::tools::ImpliedScopes;
 use crate::domain::trust::Trust;
 
 pub use load::load;
@@ -52,9 +62,10 @@ pub struct Config {
     pub public_url: String,
     /// One at least.
     pub listen: Vec<SocketAddr>,
+    /// Names under which requests may come, besides that of `public_url`.
+    pub hosts: Vec<String>,
     pub data_dir: PathBuf,
-    /// Where the root key lies, if not in `data_dir`.
-    pub keys_file: Option<PathBuf>,
+    pub keys: Keys,
     pub upstream: Upstream,
     pub store: Store,
     pub trust: Trust,
@@ -72,12 +83,20 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
 }
 
-impl Config {
-    /// Where the root key lies.
-    #[must_use]
-    pub fn root_key_file(&self) -> PathBuf {
-        self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("root.key"))
-    }
+/// Where the root key is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    File(PathBuf),
+    Vault(Vault),
+}
+
+/// A secret in Azure Key Vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// An origin; https, except on loopback.
+    pub url: Url,
+    pub secret: String,
+    pub identity: Identity,
 }
 
 /// The identity provider and how it knows Entrada.
@@ -85,24 +104,51 @@ impl Config {
 pub struct Upstream {
     pub idp: Idp,
     pub client_id: String,
-    pub client_secret: SecretString,
+    pub proof: Proof,
     /// Asked for besides `openid profile offline_access`.
     pub scopes: Vec<String>,
+}
+
+/// By what Entrada proves to the identity provider who it is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    Secret(SecretString),
+    /// A user-assigned managed identity, which the registration has a federated credential for.
+    ManagedIdentity {
+        client_id: String,
+    },
+    /// A pod's identity in Kubernetes, in the same way.
+    WorkloadIdentity,
+    Certificate {
+        /// PEM: the certificate and its private key.
+        file: PathBuf,
+    },
 }
 
 /// Which identity provider, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Idp {
     Entra {
-        /// A GUID in lower case, as in the claim `tid`.
-        tenant: String,
+        tenants: Tenants,
+        /// Whether guests of a tenant may sign in.
+        guests: bool,
         /// An origin in its normal form, without a slash at the end.
         authority: String,
+        /// Microsoft Graph, if it is not that of the authority's cloud.
+        graph: Option<Url>,
     },
     Oidc {
         /// As the operator wrote it, byte for byte.
         issuer: String,
     },
+}
+
+/// Whose people may sign in. Tenants are GUIDs in lower case, as in the claim `tid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenants {
+    One(String),
+    /// Those of `organizations` that are listed, one at least.
+    Several(Vec<String>),
 }
 
 /// Where documents are kept.
@@ -125,15 +171,21 @@ pub struct Cosmos {
     pub credential: Credential,
 }
 
-/// By what right Entrada gets at Azure.
-#[derive(Debug, Clone)]
-pub enum Credential {
+/// As whom Entrada comes to Azure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
     /// Of the machine that it runs on; without a client id its own.
-    ManagedIdentity { client_id: Option<String> },
+    Managed { client_id: Option<String> },
     /// Of a pod in Kubernetes; without a client id that of its environment.
-    WorkloadIdentity { client_id: Option<String> },
+    Workload { client_id: Option<String> },
     /// Whoever is signed in to the Azure CLI.
     Developer,
+}
+
+/// By what right Entrada gets at Cosmos DB.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    Identity(Identity),
     /// The key of the whole account. Only where the feature `store-key` is built.
     Key(SecretString),
 }
@@ -191,7 +243,12 @@ pub struct Resource {
     pub scopes: Vec<(String, String)>,
     /// One at least, all among `scopes`.
     pub default_scopes: Vec<String>,
+    pub implied: ImpliedScopes,
     pub claims: Vec<Claim>,
+    pub allowed: Allowed,
+    pub forwarding: Forwarding,
+    /// Whether nobody else reaches the upstream.
+    pub trusted_network: bool,
 }
 
 /// The form of log lines.

@@ -5,11 +5,16 @@ use std::time::Duration;
 use url::Url;
 
 use super::Claim;
+use super::Idp;
 use super::Resource;
+use super::forwarding;
 use super::settings::RESOURCES;
 use super::syntax;
 use super::values::Item;
 use super::values::Values;
+use crate::domain::allowed::Allowed;
+use crate::domain::forwarding::Forwarding;
+use crate::domain::tools::ImpliedScopes;
 
 /// The access token of a resource that verifies by itself cannot be revoked, so it lives shorter.
 const ACCESS_WITHOUT_GATEWAY: Duration = Duration::from_mins(15);
@@ -28,26 +33,31 @@ struct Draft {
     access: Option<Duration>,
     scopes: Option<Vec<(String, String)>>,
     default_scopes: Option<Vec<String>>,
+    implied: Option<ImpliedScopes>,
     claims: Option<Vec<Claim>>,
+    allowed: Option<Allowed>,
+    forwarding: Option<Forwarding>,
+    trusted_network: Option<bool>,
 }
 
-/// Reads the list. `public_url` and `access` are those of the whole configuration, where they have no
+/// Reads the list. `public_url`, `access` and `idp` are those of the whole configuration, where they have no
 /// problem.
 pub(super) fn read(
     values: &mut Values<'_>,
     public_url: Option<&str>,
     access: Option<Duration>,
+    idp: Option<&Idp>,
 ) -> Option<Vec<Resource>> {
     let items = values.tables(RESOURCES)?;
     if items.is_empty() {
         return values.none_of(RESOURCES);
     }
-    let drafts: Vec<_> = items.into_iter().map(|item| draft(values, item, public_url)).collect();
+    let drafts: Vec<_> = items.into_iter().map(|item| draft(values, item, public_url, idp)).collect();
     compare(values, &drafts);
     drafts.into_iter().map(|draft| draft.finish(access)).collect()
 }
 
-fn draft(values: &mut Values<'_>, item: Item, public_url: Option<&str>) -> Draft {
+fn draft(values: &mut Values<'_>, item: Item, public_url: Option<&str>, idp: Option<&Idp>) -> Draft {
     let values = &mut values.item(&item);
     values.refuse_unknown();
     let path = values.text("resource[].path", syntax::path);
@@ -56,11 +66,19 @@ fn draft(values: &mut Values<'_>, item: Item, public_url: Option<&str>) -> Draft
     let derived = || Some(format!("{}{}", public_url?, path.as_deref()?));
     let identifier = if identifier_given { given } else { derived() };
     let scopes = values.pairs("resource[].scopes", syntax::scope);
+    let upstream = values.text("resource[].upstream", syntax::upstream);
+    let trusted_network = values.flag("resource[].trusted_network");
+    // Where it is not known yet which provider is meant, there are other problems to be told first.
+    let entra = matches!(idp, Some(Idp::Entra { .. }));
     Draft {
         path,
         identifier,
         identifier_given,
-        upstream: values.text("resource[].upstream", syntax::upstream),
+        implied: forwarding::implied(values, scopes.as_deref()),
+        allowed: forwarding::allowed(values, entra),
+        forwarding: forwarding::read(values, upstream.as_ref(), trusted_network, scopes.as_deref()),
+        trusted_network,
+        upstream,
         name: values.text("resource[].name", |name| Ok(name.to_owned())),
         default: values.flag("resource[].default"),
         access: values.duration("resource[].access"),
@@ -187,7 +205,11 @@ impl Draft {
             default: self.default?,
             scopes: self.scopes?,
             default_scopes: self.default_scopes?,
+            implied: self.implied?,
             claims: self.claims?,
+            allowed: self.allowed?,
+            forwarding: self.forwarding?,
+            trusted_network: self.trusted_network?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a setting is, and how its row in the table is read.
 
 /// One setting.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Dotted TOML key; the keys of a `[[resource]]` begin with `resource[].`, those of a `[[client]]` with
     /// `client[].`.
@@ -27,14 +27,22 @@ pub enum Kind {
     },
     /// So many in a second, minute or hour, or `off`.
     Rate,
-    /// A whole number from 0 on.
+    /// A whole number within both bounds.
     Count {
+        min: usize,
         max: usize,
     },
     /// Texts; one text stands for a list of one.
     List,
     /// Names and words for them, in the order of the file.
     Pairs,
+    /// Names and scopes for them.
+    Scopes,
+    /// So many bytes, with a unit, within both bounds.
+    Size {
+        min: &'static str,
+        max: &'static str,
+    },
 }
 
 /// What holds where a setting is left out.
@@ -104,8 +112,13 @@ impl Setting {
             Kind::Rate => {
                 "a number and s, m or h for second, minute or hour, such as \"1200/m\", or \"off\"".to_owned()
             }
-            Kind::Count { max } => format!("a whole number from 0 to {max}"),
+            Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
             Kind::List => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Kind::Scopes => {
+                "names with a scope or a list of them for each, such as { \"mcp.write\" = [\"mcp.read\"] }"
+                    .to_owned()
+            }
+            Kind::Size { min, max } => format!("text with a unit, from {min} to {max}, such as \"4MiB\""),
             Kind::Pairs => {
                 "names with words for each, such as { \"mcp.read\" = \"Read your expenses\" }".to_owned()
             }

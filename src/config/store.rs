@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::Cosmos;
 use super::Credential;
 use super::Store;
+use super::identity;
 use super::syntax;
 use super::values::Values;
 
@@ -54,28 +55,12 @@ fn cosmos(values: &mut Values<'_>) -> Option<Store> {
 }
 
 fn credential(values: &mut Values<'_>) -> Option<Credential> {
-    let words: &[(&str, Read<Credential>)] = &[
-        ("managed-identity", |values| Some(Credential::ManagedIdentity { client_id: identity(values)? })),
-        ("workload-identity", |values| Some(Credential::WorkloadIdentity { client_id: identity(values)? })),
-        ("developer", |values| {
-            values.refuse("store.managed_identity", "store.credential", "managed-identity");
-            Some(Credential::Developer)
-        }),
-        ("key", key),
-    ];
-    let read = values.one_of("store.credential", words)?;
-    let credential = read(values);
-    if !matches!(credential, None | Some(Credential::Key(_))) {
-        values.refuse("store.key", "store.credential", "key");
-    }
-    credential
-}
-
-/// The inner `None` is the identity that the machine has by itself.
-fn identity(values: &mut Values<'_>) -> Option<Option<String>> {
-    let given = values.is_set("store.managed_identity");
-    let id = values.text("store.managed_identity", syntax::client_id_of_identity);
-    (id.is_some() || !given).then_some(id)
+    let identities = identity::WORDS.map(|(text, word)| (text, Some(word)));
+    let words: Vec<_> = identities.into_iter().chain([("key", None)]).collect();
+    let Some(word) = values.one_of("store.credential", &words)? else { return key(values) };
+    values.refuse("store.key", "store.credential", "key");
+    let identity = identity::read(values, word, "store.credential", "store.managed_identity")?;
+    Some(Credential::Identity(identity))
 }
 
 fn key(values: &mut Values<'_>) -> Option<Credential> {

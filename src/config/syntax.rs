@@ -1,8 +1,6 @@
 //! The syntax of single values. Each reader answers with the value, or with a sentence for the operator.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::time::Duration;
 
 use url::Host;
 use url::Url;
@@ -13,9 +11,6 @@ use crate::domain::limits::Rate;
 /// The first segments of the paths that are Entrada's own.
 const OWN_ENDPOINTS: &[&str] =
     &["authorize", "consent", "auth", "token", "register", "revoke", ".well-known", "healthz", "metrics"];
-
-/// More in a second is no limit, and the time between two is told in whole nanoseconds.
-const MOST: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
 type Read<T> = Result<T, String>;
 
@@ -32,6 +27,17 @@ pub(super) fn origin(text: &str) -> Read<String> {
         ));
     }
     Ok(origin)
+}
+
+/// The origin of a web page, as a browser writes it.
+pub(super) fn web_origin(text: &str) -> Read<String> {
+    let url = Url::parse(text).ok().filter(|url| url.host().is_some());
+    match url.map(|url| url.origin().ascii_serialization()) {
+        Some(origin) if origin == text => Ok(origin),
+        _ => Err("This is not an origin as browsers send it. Write scheme, host and, unless it is the usual one, port, \
+                  as in \"https://app.example.com\" or \"http://localhost:6274\"."
+            .to_owned()),
+    }
 }
 
 /// An issuer (OpenID Connect Core 1.0 §2: https, no query, no fragment), kept byte for byte.
@@ -69,8 +75,34 @@ pub(super) fn upstream(text: &str) -> Read<Url> {
 
 /// The URI of a Cosmos DB account, as its overview shows it.
 pub(super) fn account(text: &str) -> Read<Url> {
-    let url = web_url(text)
-        .map_err(|fault| format!("{fault} Write it as in \"https://example.documents.azure.com:443/\"."))?;
+    service(text, "https://example.documents.azure.com:443/")
+}
+
+/// The URI of a key vault. Behind its name stands `vault.` and the cloud's domain, which is also whom tokens are for.
+pub(super) fn vault(text: &str) -> Read<Url> {
+    const EXAMPLE: &str = "https://example.vault.azure.net/";
+    let url = service(text, EXAMPLE)?;
+    let named = url.domain().and_then(|domain| domain.split_once('.'));
+    if is_loopback(&url) || named.is_some_and(|(name, cloud)| !name.is_empty() && cloud.starts_with("vault."))
+    {
+        return Ok(url);
+    }
+    Err(format!("This is not the URI of a key vault. Write it as its overview shows it, as in {EXAMPLE:?}."))
+}
+
+/// The name of a secret in a key vault.
+pub(super) fn secret_name(text: &str) -> Read<String> {
+    if text.len() > 127 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(
+            "A secret's name has at most 127 letters, digits and hyphens. Write one of these.".to_owned()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The origin of a service of Azure's.
+fn service(text: &str, example: &str) -> Read<Url> {
+    let url = web_url(text).map_err(|fault| format!("{fault} Write it as in {example:?}."))?;
     secure(&url)?;
     without_user(&url)?;
     without_query(&url)?;
@@ -105,9 +137,12 @@ fn web_url(text: &str) -> Read<Url> {
     url.ok_or_else(|| "This is not an http or https URL.".to_owned())
 }
 
+fn is_loopback(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
 fn secure(url: &Url) -> Read<()> {
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if url.scheme() == "http" && !loopback {
+    if url.scheme() == "http" && !is_loopback(url) {
         return Err("Plain http is only for localhost, 127.0.0.1 and [::1]. Write https.".to_owned());
     }
     Ok(())
@@ -235,6 +270,18 @@ pub(super) fn tenant(text: &str) -> Read<String> {
     Ok(tenant)
 }
 
+/// The same, or `None` for the word `organizations`.
+pub(super) fn tenant_or_organizations(text: &str) -> Read<Option<String>> {
+    if text == "organizations" {
+        return Ok(None);
+    }
+    tenant(text).map(Some).map_err(|_| {
+        "This is not the GUID of a tenant. Write it as in \"11111111-2222-3333-4444-555555555555\", or \
+         \"organizations\" with upstream.allowed_tenants; a domain or common will not do."
+            .to_owned()
+    })
+}
+
 /// A client id or client secret (RFC 6749 appendix A.1, A.2).
 pub(super) fn credential(text: &str) -> Read<String> {
     if !text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
@@ -273,22 +320,43 @@ pub(super) fn rate(text: &str) -> Read<Option<Rate>> {
     if text == "off" {
         return Ok(None);
     }
-    let Some((count, unit)) = text.split_once('/') else {
-        return Err("This has no unit.".to_owned());
+    Rate::parse(text).map(Some)
+}
+
+/// So many bytes. A fault is told without what to write instead, which stands in the table.
+pub(super) fn size(text: &str) -> Read<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at(digits);
+    let unit = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        "GiB" => 1024 * 1024 * 1024,
+        "" => return Err("This has no unit.".to_owned()),
+        _ => return Err("This unit is unknown: there are B, KiB, MiB and GiB.".to_owned()),
     };
-    let period = match unit {
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_mins(1),
-        "h" => Duration::from_hours(1),
-        _ => return Err("This unit is unknown.".to_owned()),
-    };
-    let digits = count.bytes().all(|byte| byte.is_ascii_digit());
-    // Whatever is longer than the number can be is more than the most.
-    let count = if digits && !count.is_empty() { Some(count.parse().unwrap_or(u32::MAX)) } else { None };
-    match count.map(NonZeroU32::new) {
-        None => Err("This does not begin with a whole number.".to_owned()),
-        Some(None) => Err("With 0 nobody could sign in.".to_owned()),
-        Some(Some(count)) if count > MOST => Err(format!("This is more than {MOST}.")),
-        Some(Some(count)) => Ok(Some(Rate { count, period })),
+    let count: usize = count.parse().map_err(|_| "This does not begin with a whole number.".to_owned())?;
+    // Whatever is longer than the number can be is too large in any case.
+    Ok(count.saturating_mul(unit))
+}
+
+/// The host of a `Host` header, with a port if it is not the usual one.
+pub(super) fn host_header(text: &str) -> Read<String> {
+    let (name, port) = text.rsplit_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    if host(name).is_err() || !is_port {
+        return Err("This is not a host as `Host` has it. Write \"mcp.example.com\", or \"mcp.example.com:8443\" where \
+                    the port is not the usual one."
+            .to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// What identifies a person or a group: GUIDs in lower case, as they stand in tokens, where it has any.
+pub(super) fn object_id(text: &str) -> String {
+    let id = |part: &str| tenant(part).unwrap_or_else(|_| part.to_owned());
+    match text.split_once(':') {
+        Some((tid, oid)) if tenant(tid).is_ok() => format!("{}:{}", id(tid), id(oid)),
+        _ => id(text),
     }
 }

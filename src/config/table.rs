@@ -1,17 +1,25 @@
 //! The table of settings. The loader, its messages and the README read it; nothing else lists a key.
 
+use super::resource_table::RESOURCE;
 use super::settings::Fallback;
 use super::settings::Fallback::Is;
 use super::settings::Fallback::Required;
 use super::settings::Fallback::Unset;
 use super::settings::Kind;
 use super::settings::Setting;
+use super::storage_table::STORAGE;
+use super::upstream_table::UPSTREAM;
 
-const fn setting(key: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Setting {
+pub(super) const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: Fallback,
+    meaning: &'static str,
+) -> Setting {
     Setting { key, kind, default, meaning, secret: false }
 }
 
-const fn lifetime(
+pub(super) const fn lifetime(
     key: &'static str,
     default: Fallback,
     (min, max): (&'static str, &'static str),
@@ -21,7 +29,27 @@ const fn lifetime(
 }
 
 /// Every setting there is, in the order of the documentation.
-pub static SETTINGS: &[Setting] = &[
+pub static SETTINGS: &[Setting] = &joined();
+
+const COUNT: usize =
+    SERVER.len() + UPSTREAM.len() + STORAGE.len() + POLICY.len() + RESOURCE.len() + CLIENTS_AND_MORE.len();
+
+const fn joined() -> [Setting; COUNT] {
+    let parts = [SERVER, UPSTREAM, STORAGE, POLICY, RESOURCE, CLIENTS_AND_MORE];
+    let mut all = [SERVER[0]; COUNT];
+    let (mut part, mut row, mut at) = (0, 0, 0);
+    while at < COUNT {
+        if row == parts[part].len() {
+            (part, row) = (part + 1, 0);
+            continue;
+        }
+        all[at] = parts[part][row];
+        (row, at) = (row + 1, at + 1);
+    }
+    all
+}
+
+const SERVER: &[Setting] = &[
     setting(
         "public_url",
         Kind::Text,
@@ -36,106 +64,22 @@ pub static SETTINGS: &[Setting] = &[
         "Where to listen: one IP address with a port, or a list of them",
     ),
     setting(
+        "hosts",
+        Kind::List,
+        Is("[]"),
+        "Names in `Host` under which proxies ask, besides that of `public_url`; a request for another name is refused \
+         (DNS rebinding)",
+    ),
+    setting(
         "data_dir",
         Kind::Text,
         Is("./data"),
         "The directory of the embedded store, the root key and the administration socket; \
          a relative one starts from the current directory",
     ),
-    setting(
-        "upstream.kind",
-        Kind::OneOf(&["entra", "oidc"]),
-        Is("entra"),
-        "The identity provider: Microsoft Entra ID, or any other with OpenID Connect",
-    ),
-    setting(
-        "upstream.tenant",
-        Kind::Text,
-        Unset("required for `entra`"),
-        "The GUID of the Entra tenant; only for `entra`",
-    ),
-    setting(
-        "upstream.authority",
-        Kind::Text,
-        Is("https://login.microsoftonline.com"),
-        "The origin of the Microsoft sign-in, another one for a sovereign cloud; only for `entra`",
-    ),
-    setting(
-        "upstream.issuer",
-        Kind::Text,
-        Unset("required for `oidc`"),
-        "The provider's issuer, byte for byte; https, except on loopback; only for `oidc`",
-    ),
-    setting(
-        "upstream.client_id",
-        Kind::Text,
-        Required,
-        "The client id that the identity provider gave to Entrada",
-    ),
-    Setting {
-        secret: true,
-        ..setting(
-            "upstream.client_secret",
-            Kind::Text,
-            Required,
-            "The client secret that the identity provider gave to Entrada; never shown or logged",
-        )
-    },
-    setting(
-        "upstream.scopes",
-        Kind::List,
-        Is("[]"),
-        "Scopes to ask of the identity provider besides openid, profile and offline_access",
-    ),
-    setting(
-        "store.kind",
-        Kind::OneOf(&["embedded", "cosmos"]),
-        Is("embedded"),
-        "Where grants are kept: in a file in `data_dir`, for one process, or in Azure Cosmos DB for NoSQL, for any \
-         number of replicas",
-    ),
-    setting(
-        "store.endpoint",
-        Kind::Text,
-        Unset("required for `cosmos`"),
-        "The URI of the Cosmos DB account; https, except on loopback; this and what follows only for `cosmos`",
-    ),
-    setting("store.database", Kind::Text, Is("entrada"), "Its database"),
-    setting("store.container", Kind::Text, Is("grants"), "The container in it"),
-    setting(
-        "store.region",
-        Kind::Text,
-        Unset("where the account writes"),
-        "The account's write region, to be refused at the start should it be another one",
-    ),
-    setting(
-        "store.credential",
-        Kind::OneOf(&["managed-identity", "workload-identity", "developer", "key"]),
-        Is("managed-identity"),
-        "By what right: the machine's identity, that of a pod in Kubernetes, whoever is signed in to the Azure CLI, \
-         or the account's key, for an emulator",
-    ),
-    setting(
-        "store.managed_identity",
-        Kind::Text,
-        Unset("the machine's or the pod's own"),
-        "The client id of a user-assigned managed identity",
-    ),
-    Setting {
-        secret: true,
-        ..setting(
-            "store.key",
-            Kind::Text,
-            Unset("required for `key`"),
-            "The account's key, in base64; never shown or logged; a release does not take one",
-        )
-    },
-    setting(
-        "keys.file",
-        Kind::Text,
-        Unset("`root.key` in `data_dir`"),
-        "The file of the root key, from which all other keys are derived; a relative path starts from the current directory",
-    ),
+];
+
+const POLICY: &[Setting] = &[
     setting(
         "trust.hosts",
         Kind::List,
@@ -222,72 +166,37 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Rate,
         Is("1200/m"),
         "How many requests one address may send in a second, minute or hour, all at once if need be: hosted \
-         clients share addresses; an IPv6 address counts with its /64; requests to the gateway with an \
-         `Authorization` header, preflights and health are not counted",
+         clients share addresses; an IPv6 address counts with its /64; requests to the gateway with a \
+         bearer token, preflights and health are not counted",
+    ),
+    setting(
+        "limits.per_user",
+        Kind::Rate,
+        Is("1200/m"),
+        "How many requests one person may send through the gateway, with whatever clients",
+    ),
+    setting(
+        "limits.open_per_user",
+        Kind::Count { min: 1, max: 100_000 },
+        Is("100"),
+        "How many requests of one person may be open at the gateway at once, streams among them",
+    ),
+    setting(
+        "limits.per_client",
+        Kind::Rate,
+        Is("off"),
+        "How many requests one client may send through the gateway, for whatever people",
     ),
     setting(
         "limits.proxies",
-        Kind::Count { max: 10 },
+        Kind::Count { min: 0, max: 10 },
         Is("0"),
         "How many proxies stand in front and write `X-Forwarded-For`; the address is then the one that the first \
          of them saw, and with 0 that of the connection; with more than there are, clients choose their address",
     ),
-    setting(
-        "resource[].path",
-        Kind::Text,
-        Required,
-        "The path under `public_url` at which the gateway serves this MCP server, such as `/mcp`",
-    ),
-    setting(
-        "resource[].identifier",
-        Kind::Text,
-        Unset("`public_url` + `path`"),
-        "The resource identifier and the audience of its tokens (RFC 8707): an absolute URL without a fragment",
-    ),
-    setting(
-        "resource[].upstream",
-        Kind::Text,
-        Unset("none: tokens are only issued"),
-        "The http(s) URL of the MCP server behind the gateway",
-    ),
-    setting(
-        "resource[].name",
-        Kind::Text,
-        Unset("the path"),
-        "What the consent page and the metadata call the resource",
-    ),
-    setting(
-        "resource[].default",
-        Kind::Flag,
-        Is("false"),
-        "Whether a request that names no resource means this one; at most one",
-    ),
-    lifetime(
-        "resource[].access",
-        Unset("`tokens.access`; without `upstream` `15m`"),
-        ("1m", "24h"),
-        "The lifetime of an access token for this resource",
-    ),
-    setting(
-        "resource[].scopes",
-        Kind::Pairs,
-        Required,
-        "Its scopes and, for the consent page, what each permits in words; \
-         at least one, and their order is kept",
-    ),
-    setting(
-        "resource[].default_scopes",
-        Kind::List,
-        Unset("all of `scopes`"),
-        "The scopes of a request that names none",
-    ),
-    setting(
-        "resource[].claims",
-        Kind::List,
-        Is("[]"),
-        "What its access tokens say about the person besides who it is: \
-         any of `name`, `preferred_username`, `roles`, `groups`",
-    ),
+];
+
+const CLIENTS_AND_MORE: &[Setting] = &[
     setting(
         "client[].id",
         Kind::Text,

@@ -1,10 +1,13 @@
 mod brand;
 mod clients;
 mod environment;
+mod forwarding;
+mod keys;
 mod rows;
 mod secrets;
 mod sentences;
 mod store;
+mod upstream;
 
 use super::*;
 use crate::domain::colour::Colour;
@@ -59,6 +62,8 @@ enabled = false
 
 [limits]
 per_address = "20/s"
+per_user = "off"
+per_client = "7/h"
 proxies = 2
 
 [tokens]
@@ -154,6 +159,14 @@ fn good(toml: &str, env: Env<'_>) -> Config {
     load_file(toml, pairs(&completed(toml, env))).unwrap()
 }
 
+/// The client secret towards the identity provider.
+fn secret_of(config: &Config) -> Option<&str> {
+    match &config.upstream.proof {
+        Proof::Secret(secret) => Some(secret.expose_secret()),
+        _ => None,
+    }
+}
+
 fn text_pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, words)| ((*name).to_owned(), (*words).to_owned())).collect()
 }
@@ -169,11 +182,11 @@ fn a_full_file_is_read_as_written() {
     assert_eq!(config.public_url, "https://mcp.example.com");
     assert_eq!(config.listen, ["0.0.0.0:8000".parse().unwrap(), "[::1]:8001".parse().unwrap()]);
     assert_eq!(config.data_dir, PathBuf::from("/var/lib/entrada"));
-    let tenant = "aaaaaaaa-2222-3333-4444-555555555555".to_owned();
+    let tenants = Tenants::One("aaaaaaaa-2222-3333-4444-555555555555".to_owned());
     let authority = "https://login.microsoftonline.us".to_owned();
-    assert_eq!(config.upstream.idp, Idp::Entra { tenant, authority });
+    assert_eq!(config.upstream.idp, Idp::Entra { tenants, guests: false, authority, graph: None });
     assert_eq!(config.upstream.client_id, "6c1f");
-    assert_eq!(config.upstream.client_secret.expose_secret(), "0012345");
+    assert_eq!(secret_of(&config), Some("0012345"));
     assert_eq!(config.upstream.scopes, ["api://6c1f/mcp.access"]);
     assert!(matches!(config.store, Store::Embedded));
     let hosts = ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"].map(str::to_owned).to_vec();
@@ -211,7 +224,11 @@ fn a_full_file_is_read_as_written() {
     };
     assert_eq!(config.tokens, tokens);
     let per_address = Some(Rate { count: NonZeroU32::new(20).unwrap(), period: Duration::from_secs(1) });
-    assert_eq!(config.limits, Limits { per_address, proxies: 2 });
+    let per_client = Some(Rate { count: NonZeroU32::new(7).unwrap(), period: HOUR });
+    assert_eq!(
+        config.limits,
+        Limits { per_address, per_user: None, open_per_user: 100, per_client, proxies: 2 }
+    );
     let brand = Brand {
         name: Some("Contoso".to_owned()),
         logo: None,
@@ -233,7 +250,11 @@ fn a_full_file_is_read_as_written() {
         access: DAY,
         scopes,
         default_scopes: vec!["mcp.read".to_owned()],
+        implied: ImpliedScopes::default(),
         claims: vec![Claim::Name, Claim::PreferredUsername, Claim::Roles, Claim::Groups],
+        allowed: Allowed::default(),
+        forwarding: Forwarding::default(),
+        trusted_network: false,
     };
     assert_eq!(*expenses, expected);
     assert_eq!(files.identifier, "https://files.example.com");
@@ -274,7 +295,11 @@ fn what_is_left_out_has_the_documented_default() {
     };
     assert_eq!(config.tokens, tokens);
     let per_address = Some(Rate { count: NonZeroU32::new(1_200).unwrap(), period: MINUTE });
-    assert_eq!(config.limits, Limits { per_address, proxies: 0 });
+    assert_eq!(
+        config.limits,
+        Limits { per_address, per_user: per_address, open_per_user: 100, per_client: None, proxies: 0 }
+    );
+    assert!(config.hosts.is_empty());
     assert_eq!(config.brand, Brand::default());
     assert_eq!((config.log_format, config.metrics), (LogFormat::Text, None));
     let resource = &config.resources[0];

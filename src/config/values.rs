@@ -1,5 +1,7 @@
 //! Typed reading of settings by their row in the table.
 
+mod maps;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -130,18 +132,31 @@ impl<'a> Values<'a> {
         self.text(key, |text| syntax::rate(text).map_err(|fault| format!("{fault} Write {wanted}.")))
     }
 
-    /// A whole number within the bound of the setting's row.
+    /// A whole number within the bounds of the setting's row.
     pub(super) fn count(&mut self, key: &str) -> Option<usize> {
-        let Kind::Count { max } = Setting::of(key).kind else { return None };
+        let Kind::Count { min, max } = Setting::of(key).kind else { return None };
         let number = match self.given(key)? {
             Given::Typed(ValueKind::I64(number)) => usize::try_from(number).ok(),
             Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
             Given::Words(text) => text.parse().ok(),
         };
         match number {
-            Some(number) if number <= max => Some(number),
+            Some(number) if (min..=max).contains(&number) => Some(number),
             _ => self.wrong(key, "This is not such a number."),
         }
+    }
+
+    /// So many bytes, within both bounds of the setting's row.
+    pub(super) fn size(&mut self, key: &str) -> Option<usize> {
+        let Kind::Size { min, max } = Setting::of(key).kind else { return None };
+        let bound = |text| syntax::size(text).expect("bounds in the table are sizes");
+        let wanted = Setting::of(key).wanted();
+        self.text(key, |text| match syntax::size(text) {
+            Ok(size) if size < bound(min) => Err(format!("This is too small. Write {wanted}.")),
+            Ok(size) if size > bound(max) => Err(format!("This is too large. Write {wanted}.")),
+            Ok(size) => Ok(size),
+            Err(fault) => Err(format!("{fault} Write {wanted}.")),
+        })
     }
 
     /// Texts, all different, that `read` understands. In the environment commas part them, or they are a
@@ -181,33 +196,6 @@ impl<'a> Values<'a> {
             })
             .collect();
         values.into_iter().collect()
-    }
-
-    /// Names with words for each, in the order of the file; `check` may refuse a name.
-    pub(super) fn pairs(
-        &mut self,
-        key: &str,
-        check: impl Fn(&str) -> Result<String, String>,
-    ) -> Option<Vec<(String, String)>> {
-        let entries = match self.given(key)? {
-            Given::Typed(ValueKind::Table(entries)) if entries.is_empty() => {
-                return self.wrong(key, "This is empty.");
-            }
-            Given::Typed(ValueKind::Table(entries)) => entries,
-            Given::Typed(other) => return self.wrong(key, &format!("This is {}.", found(&other))),
-            Given::Words(_) => return self.wrong(key, "This is text."),
-        };
-        let pairs: Vec<_> = entries
-            .into_iter()
-            .map(|(name, words)| {
-                let pair = check(&name).and_then(|name| Ok((name, permission(words.kind)?)));
-                pair.map_err(|sentence| {
-                    self.problems.add(format!("{}.{}", self.place(key), shown(&name)), sentence);
-                })
-                .ok()
-            })
-            .collect();
-        pairs.into_iter().collect()
     }
 
     /// The tables of a list; nothing where it is not set.
@@ -369,19 +357,5 @@ impl<'a> Values<'a> {
                 _ => None,
             },
         }
-    }
-}
-
-/// What a name permits, in words.
-fn permission(words: ValueKind) -> Result<String, String> {
-    match words {
-        ValueKind::String(words) if words.trim().is_empty() || words.chars().any(char::is_control) => {
-            Err("This is no text for people. Say in words what it permits.".to_owned())
-        }
-        ValueKind::String(words) => Ok(words),
-        ValueKind::Table(_) => {
-            Err("This is a table. Put a name with a dot in it in quotes: \"mcp.read\" = \"…\".".to_owned())
-        }
-        other => Err(format!("This is {}. Write text in quotes.", found(&other))),
     }
 }

@@ -31,7 +31,7 @@ use crate::app::router;
 use crate::app::serve::serve_until;
 use crate::app::start::Started;
 use crate::app::start::start;
-use crate::app::start::upstream_client;
+use crate::app::upstreams::upstreams;
 use crate::config;
 use crate::config::Config;
 use crate::demo::idp::DevIdp;
@@ -92,7 +92,7 @@ impl Site {
         let client = web_client::router(&mcp_url, &client_url);
         let beside = [serve(tools_listener, tools), serve(client_listener, client)];
         let away = [(header::LOCATION, format!("{client_url}/"))];
-        let public = router(&started.auth, &upstream_client()?)
+        let public = router(&started.auth, &upstreams(&started.auth.policy().resources)?)
             // Whoever opens the address in a browser finds the client. `serve` has nothing there.
             .route("/", get(|| async { (StatusCode::FOUND, away) }));
         Ok(Self {

@@ -1,10 +1,13 @@
-//! What an access token says (RFC 9068 §2.2), and what is known once it was judged.
+//! What an access token says (RFC 9068 §2.2).
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::Secret;
 use crate::domain::grant::Grant;
 use crate::domain::grant::GrantId;
+use crate::domain::person::Person;
 use crate::domain::person::UserKey;
 use crate::domain::resource::Claim;
 use crate::domain::time::Timestamp;
@@ -14,18 +17,21 @@ use crate::protocol::scope::Scopes;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnverifiedClaims {
     pub iss: String,
-    /// `tid:oid`, or another provider's own `sub`.
+    /// `tid:oid`, or another provider's own `sub`, or an API key's `key:…`.
     pub sub: String,
     pub aud: String,
     pub exp: Timestamp,
     pub iat: Timestamp,
     pub nbf: Timestamp,
     pub jti: String,
-    /// The grant.
-    pub sid: String,
+    /// The grant. Absent where an API key takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
     pub client_id: String,
     pub scope: String,
-    pub oid: String,
+    /// The person. An API key is none, and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,12 +59,22 @@ pub struct Minted<'a> {
 }
 
 impl UnverifiedClaims {
+    /// Bytes that they take in memory, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = [&self.iss, &self.sub, &self.aud, &self.jti, &self.client_id, &self.scope];
+        let ids = self.sid.iter().chain(&self.oid).chain(&self.tid);
+        let more = ids.chain(&self.name).chain(&self.preferred_username);
+        let lists = self.roles.iter().flatten().chain(self.groups.iter().flatten());
+        let all = texts.into_iter().chain(more).chain(lists);
+        all.map(|text| size_of::<String>() + text.len()).sum::<usize>() + size_of::<Self>()
+    }
+
     /// The claims of a token for this grant.
     #[must_use]
     pub fn of(grant: &Grant, minted: Minted<'_>) -> Self {
         let person = &grant.body.person;
-        let wants = |claim| minted.claims.contains(&claim);
-        Self {
+        let claims = Self {
             iss: minted.iss.to_owned(),
             sub: person.subject.sub(),
             aud: minted.aud.to_owned(),
@@ -66,52 +82,70 @@ impl UnverifiedClaims {
             iat: minted.iat,
             nbf: minted.iat,
             jti: minted.jti,
-            sid: grant.id.to_string(),
+            sid: Some(grant.id.to_string()),
             client_id: grant.body.client_id.to_string(),
             scope: minted.scopes.to_string(),
-            oid: person.subject.oid().to_owned(),
+            oid: Some(person.subject.oid().to_owned()),
             tid: person.subject.tid().map(str::to_owned),
             auth_time: person.auth_time,
+            name: None,
+            preferred_username: None,
+            roles: None,
+            groups: None,
+        };
+        claims.about(person, minted.claims)
+    }
+
+    /// The claims of an API key. They end with the secret that was presented.
+    #[must_use]
+    pub fn of_key(key: &ApiKey, secret: &Secret, iss: &str) -> Self {
+        let name = key.id.to_string();
+        Self {
+            iss: iss.to_owned(),
+            aud: key.body.resource.clone(),
+            exp: secret.until,
+            iat: secret.made_at,
+            nbf: secret.made_at,
+            jti: format!("{name}/{}/{}", secret.made_at, secret.until),
+            sid: None,
+            client_id: name.clone(),
+            sub: name,
+            scope: key.body.scopes.to_string(),
+            oid: None,
+            tid: None,
+            auth_time: None,
+            name: None,
+            preferred_username: None,
+            roles: None,
+            groups: None,
+        }
+    }
+
+    /// The same claims, with what is known of the person now, as far as a resource asks for it.
+    #[must_use]
+    pub fn about(self, person: &Person, claims: &[Claim]) -> Self {
+        let wants = |claim| claims.contains(&claim);
+        Self {
             name: person.name.clone().filter(|_| wants(Claim::Name)),
             preferred_username: person.preferred_username.clone().filter(|_| wants(Claim::PreferredUsername)),
             roles: wants(Claim::Roles).then(|| person.roles.clone()),
             groups: person.groups.clone().filter(|_| wants(Claim::Groups)),
+            ..self
         }
-    }
-
-    /// The same caller's claims in a token for another audience.
-    #[must_use]
-    pub fn readdressed(&self, aud: &str, iat: Timestamp, exp: Timestamp, jti: String) -> Self {
-        Self { aud: aud.to_owned(), iat, nbf: iat, exp, jti, ..self.clone() }
     }
 
     /// The grant that the token was made from.
     #[must_use]
     pub fn grant(&self) -> Option<(UserKey, GrantId)> {
-        let subject = match &self.tid {
-            Some(_) => self.sub.clone(),
-            None => format!("oidc:{}", self.sub),
-        };
-        GrantId::parse(&self.sid).map(|id| (UserKey::of(&subject), id))
-    }
-}
-
-/// A caller whose token holds: signature, audience, time, and a grant that is not revoked.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    claims: UnverifiedClaims,
-}
-
-impl Caller {
-    /// Only `flows::verify` has done the checks that this type stands for.
-    #[must_use]
-    pub(crate) fn vouched(claims: UnverifiedClaims) -> Self {
-        Self { claims }
+        GrantId::parse(self.sid.as_deref()?).map(|id| (UserKey::of(&self.subject_key()), id))
     }
 
-    /// What the token says.
+    /// The key of whom it is about ([`Subject::key`](crate::domain::person::Subject::key)), or the name of an API key.
     #[must_use]
-    pub fn claims(&self) -> &UnverifiedClaims {
-        &self.claims
+    pub fn subject_key(&self) -> String {
+        match (&self.tid, &self.oid) {
+            (None, Some(_)) => format!("oidc:{}", self.sub),
+            _ => self.sub.clone(),
+        }
     }
 }

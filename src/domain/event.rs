@@ -17,6 +17,8 @@ pub enum EventName {
     TokenReplayed,
     TokenAhead,
     GrantRevoked,
+    KeyUsed,
+    KeyExpiring,
     RequestRefused,
     UpstreamRefused,
     KeysRotated,
@@ -26,7 +28,7 @@ pub enum EventName {
 
 impl EventName {
     /// Every name, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::ClientRegistered,
         Self::DocumentRefused,
         Self::DocumentKept,
@@ -41,6 +43,8 @@ impl EventName {
         Self::TokenReplayed,
         Self::TokenAhead,
         Self::GrantRevoked,
+        Self::KeyUsed,
+        Self::KeyExpiring,
         Self::RequestRefused,
         Self::UpstreamRefused,
         Self::KeysRotated,
@@ -138,10 +142,20 @@ impl EventName {
                 "A grant ended; the reason says why.",
                 &["client", "grant", "subject", "resource", "scope", "reason"],
             ),
+            Self::KeyUsed => (
+                "key.used",
+                "An API key was used; `n` requests since the last such event of this process, at most a minute before.",
+                &["subject", "resource", "n"],
+            ),
+            Self::KeyExpiring => (
+                "key.expiring",
+                "An API key ends in `n` days and was not rotated yet: once a day in its last 14, or in the last quarter of a short life.",
+                &["subject", "name", "resource", "n"],
+            ),
             Self::RequestRefused => (
                 "request.refused",
-                "A request was refused; the reason is ours, the client saw a code. The client is the one that was named, known or not.",
-                &["endpoint", "status", "reason", "client", "redirect_host"],
+                "A request was refused; the reason is ours, the client saw a code. The client is the one that was named, known or not; at the gateway client and person are those of the token, or the subject is the API key, and `scope` is what would be needed.",
+                &["endpoint", "status", "reason", "client", "subject", "redirect_host", "scope"],
             ),
             Self::UpstreamRefused => (
                 "upstream.refused",
@@ -150,8 +164,18 @@ impl EventName {
             ),
             Self::AdministrationUsed => (
                 "administration.used",
-                "An operator gave a command over the administration socket; `n` grants or clients were concerned, or the one that is named was blocked or let in again.",
-                &["operation", "n", "client", "redirect_host", "document_host"],
+                "An operator gave a command; `n` grants, clients or API keys were concerned, or the client that is named was blocked or let in again, or the API key made, rotated or revoked.",
+                &[
+                    "operation",
+                    "n",
+                    "client",
+                    "redirect_host",
+                    "document_host",
+                    "subject",
+                    "name",
+                    "resource",
+                    "scope",
+                ],
             ),
             Self::KeysRotated => (
                 "keys.rotated",
@@ -173,8 +197,10 @@ pub struct Event {
     pub client: Option<String>,
     /// The `sid`.
     pub grant: Option<String>,
-    /// `tid:oid`.
+    /// `tid:oid`, or an API key's `key:…`.
     pub subject: Option<String>,
+    /// What the operator calls an API key.
+    pub name: Option<String>,
     pub redirect_host: Option<String>,
     /// A short hash of a client's metadata document.
     pub document: Option<String>,
@@ -182,7 +208,7 @@ pub struct Event {
     pub document_host: Option<String>,
     pub resource: Option<String>,
     pub scope: Option<String>,
-    /// Which refresh token, counted from 0; or how many grants.
+    /// Which refresh token, counted from 0; or how many grants, requests or days.
     pub n: Option<u32>,
     pub endpoint: Option<String>,
     pub status: Option<u16>,

@@ -4,6 +4,7 @@
 //! deployment is noise to the next, because the purpose and the issuer are in the derivation.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::AES_256_GCM_SIV;
 use aws_lc_rs::aead::Aad;
@@ -64,10 +65,13 @@ pub enum Purpose {
     RefreshToken,
     /// A document in the store.
     Record,
+    /// An `Mcp-Session-Id`.
+    Session,
+    ApiKey,
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::ClientId,
         Self::ClientSecret,
         Self::Login,
@@ -75,6 +79,8 @@ impl Purpose {
         Self::Code,
         Self::RefreshToken,
         Self::Record,
+        Self::Session,
+        Self::ApiKey,
     ];
 
     fn name(self) -> &'static str {
@@ -86,6 +92,8 @@ impl Purpose {
             Self::Code => "code",
             Self::RefreshToken => "refresh-token",
             Self::Record => "record",
+            Self::Session => "session",
+            Self::ApiKey => "api-key",
         }
     }
 }
@@ -99,7 +107,7 @@ pub struct NotAuthentic;
 
 /// The derived keys of all generations that are still known.
 pub struct KeyRing {
-    generations: Vec<DerivedKeys>,
+    generations: Vec<Arc<DerivedKeys>>,
     /// Which of them makes new things.
     current: usize,
 }
@@ -125,7 +133,21 @@ impl KeyRing {
         roots: impl IntoIterator<Item = &'a RootKey>,
         current: Generation,
     ) -> Option<Self> {
-        let generations: Vec<_> = roots.into_iter().map(|root| DerivedKeys::new(issuer, root)).collect();
+        let generations: Vec<_> =
+            roots.into_iter().map(|root| Arc::new(DerivedKeys::new(issuer, root))).collect();
+        let current = generations.iter().position(|keys| keys.generation == current)?;
+        Some(Self { generations, current })
+    }
+
+    /// These generations of it alone, in this order; `None` when one of them is not known. Nothing is derived for that.
+    #[must_use]
+    pub fn keeping(
+        &self,
+        generations: impl IntoIterator<Item = Generation>,
+        current: Generation,
+    ) -> Option<Self> {
+        let known = |generation| self.generations.iter().find(|keys| keys.generation == generation).cloned();
+        let generations: Vec<_> = generations.into_iter().map(known).collect::<Option<_>>()?;
         let current = generations.iter().position(|keys| keys.generation == current)?;
         Some(Self { generations, current })
     }
@@ -207,7 +229,8 @@ impl KeyRing {
     }
 
     fn of(&self, generation: Generation) -> Result<&DerivedKeys, NotAuthentic> {
-        self.generations.iter().find(|keys| keys.generation == generation).ok_or(NotAuthentic)
+        let found = self.generations.iter().find(|keys| keys.generation == generation);
+        found.map(AsRef::as_ref).ok_or(NotAuthentic)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What we remember: grants, logins, clients, keys, and the credentials made from them.
 
 pub mod access_token;
+pub mod allowed;
+pub mod api_key;
 pub mod block;
 pub mod brand;
 pub mod client;
@@ -10,7 +12,9 @@ pub mod client_record;
 pub mod colour;
 pub mod document;
 pub mod event;
+pub mod forwarding;
 pub mod grant;
+pub mod key_use;
 pub mod keys;
 pub mod limits;
 pub mod login;
@@ -20,8 +24,10 @@ pub mod reference;
 pub mod resource;
 pub mod root_check;
 pub mod seal;
+pub mod session;
 pub mod signing;
 pub mod signing_keys;
 pub mod time;
+pub mod tools;
 pub mod trust;
 pub mod vendor;

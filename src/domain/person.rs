@@ -101,3 +101,13 @@ pub struct Person {
     /// When they last proved who they are, where the provider says so.
     pub auth_time: Option<Timestamp>,
 }
+
+impl Person {
+    /// Bytes that it takes in memory, roughly: some people are in hundreds of groups.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let names = self.name.iter().chain(&self.preferred_username);
+        let lists = self.roles.iter().chain(self.groups.iter().flatten());
+        names.chain(lists).map(|text| size_of::<String>() + text.len()).sum::<usize>() + size_of::<Self>()
+    }
+}

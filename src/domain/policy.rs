@@ -87,6 +87,8 @@ impl Default for Registration {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub issuer: Issuer,
+    /// Names under which requests may come, besides that of the issuer.
+    pub hosts: Vec<String>,
     /// By which algorithm new signing keys sign.
     pub signing_alg: SigningAlg,
     pub lifetimes: Lifetimes,

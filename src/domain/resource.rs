@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::allowed::Allowed;
+use crate::domain::forwarding::Forwarding;
+use crate::domain::tools::ImpliedScopes;
 use crate::protocol::scope::Scopes;
 
 /// A claim that a resource may ask for beyond the identifiers.
@@ -28,9 +31,14 @@ pub struct Resource {
     /// Its scopes in the order of the configuration, each with its meaning in words.
     pub scopes: Vec<(String, String)>,
     pub default_scopes: Scopes,
+    /// Scopes that stand for others.
+    pub implied: ImpliedScopes,
     pub claims: Vec<Claim>,
     /// Lifetime of its access tokens.
     pub access: Duration,
+    pub allowed: Allowed,
+    /// Where there is an upstream.
+    pub forwarding: Forwarding,
 }
 
 impl Resource {
@@ -50,11 +58,12 @@ impl Resource {
     }
 
     /// What a request for `asked` gets: what of it exists, and the default where that is nothing.
-    /// Scopes we do not know are passed over, since clients ask for `openid`, `claudeai` and others.
+    /// Scopes we do not know are passed over, since clients ask for `openid`, `claudeai` and others. What is implied
+    /// comes along, so that the consent page says it, and servers that know nothing of it find it in the token.
     #[must_use]
     pub fn grantable(&self, asked: &Scopes) -> Scopes {
         let known = asked.intersection(&self.all_scopes());
-        if known.is_empty() { self.default_scopes.clone() } else { known }
+        self.implied.with_implied(if known.is_empty() { &self.default_scopes } else { &known })
     }
 }
 

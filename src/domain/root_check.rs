@@ -42,21 +42,30 @@ pub struct CheckedGeneration {
 pub enum Mismatch {
     /// There is none of this generation, with which things have been made.
     Missing(Generation),
-    /// One has the number of another that the store was made with.
-    Another,
+    /// What has this number is another key than the one that the store was made with.
+    Another(Generation),
 }
 
 impl CheckedGeneration {
     fn new(root: &RootKey, issues_from: Timestamp) -> Self {
         Self { generation: root.generation, check: check(root), issues_from }
     }
+
+    fn is(&self, root: &RootKey) -> bool {
+        root.generation == self.generation && check(root) == self.check
+    }
 }
 
 impl RootCheck {
-    /// The check of a new store.
+    /// The check of a new store. Of two keys with one number the first counts.
     #[must_use]
     pub fn new(issuer: &Issuer, roots: &[RootKey], now: Timestamp) -> Self {
-        let generations = roots.iter().map(|root| CheckedGeneration::new(root, now)).collect();
+        let mut generations: Vec<CheckedGeneration> = Vec::new();
+        for root in roots {
+            if generations.iter().all(|known| known.generation != root.generation) {
+                generations.push(CheckedGeneration::new(root, now));
+            }
+        }
         Self { issuer: issuer.to_string(), generations }
     }
 
@@ -86,16 +95,30 @@ impl RootCheck {
         begun.or(self.generations.first()).map(|known| known.generation)
     }
 
+    /// Whether this very key is one of the store's.
+    #[must_use]
+    pub fn names(&self, root: &RootKey) -> bool {
+        self.generations.iter().any(|known| known.is(root))
+    }
+
+    /// Since when a generation issues, or from when on it will.
+    #[must_use]
+    pub fn issues_from(&self, generation: Generation) -> Option<Timestamp> {
+        self.generations.iter().find(|known| known.generation == generation).map(|known| known.issues_from)
+    }
+
     /// Those of `roots` that count. One that does not issue yet may be missing still; what the store does not know,
     /// it has dropped, or is about to learn.
     pub fn judge<'a>(&self, roots: &'a [RootKey], now: Timestamp) -> Result<Vec<&'a RootKey>, Mismatch> {
         let mut counting = Vec::new();
         for known in &self.generations {
-            match roots.iter().find(|root| root.generation == known.generation) {
-                Some(root) if check(root) == known.check => counting.push(root),
-                // Another file may have a generation of this number that was never announced.
-                _ if known.issues_from > now => {}
-                Some(_) => return Err(Mismatch::Another),
+            // Others may have its number: they were never announced.
+            match roots.iter().find(|root| known.is(root)) {
+                Some(root) => counting.push(root),
+                None if known.issues_from > now => {}
+                None if roots.iter().any(|root| root.generation == known.generation) => {
+                    return Err(Mismatch::Another(known.generation));
+                }
                 None => return Err(Mismatch::Missing(known.generation)),
             }
         }

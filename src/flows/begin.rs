@@ -4,6 +4,7 @@ mod reason;
 
 use std::borrow::Cow;
 
+use crate::domain::allowed::Lacking;
 use crate::domain::client::Client;
 use crate::domain::login::Browser;
 use crate::domain::login::Login;
@@ -115,6 +116,9 @@ impl AuthServer {
         }
         let code_challenge = CodeChallenge::parse(challenge).ok_or(Reason::ChallengeMalformed)?;
         let resource = self.requested_resource(request)?;
+        if !resource.allowed.has_client(&client.id, &redirect.uri().host()) {
+            return Err(Reason::Lacking(Lacking::Client));
+        }
         let asked = request.one("scope")?.map_or_else(|| client.scope.clone(), Scopes::parse);
         let prompts: Vec<&str> = request.one("prompt")?.unwrap_or_default().split(' ').collect();
         if prompts.contains(&"none") {

@@ -14,7 +14,7 @@ use crate::domain::document::WriteId;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
-use crate::flows::grants::STORE_RETRY;
+use crate::flows::remembered::STORE_RETRY;
 use crate::ports::store::StoreError;
 
 /// The document is read at most this often, and a block that another replica made is known after this time.

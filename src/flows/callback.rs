@@ -1,9 +1,11 @@
 //! The user comes back from the identity provider: validate, write the one grant, send the code.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::domain::allowed::Lacking;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
 use crate::domain::grant::Grant;
@@ -55,6 +57,7 @@ pub enum Reason {
     AuthTimeMissing,
     TooLongAgo,
     Client(NotAdmitted),
+    Lacking(Lacking),
     StoreAway,
     AlreadyUsed,
 }
@@ -135,6 +138,7 @@ impl Refusal for Reason {
                 "The application asked for a fresh sign-in, and the sign-in service did not ask again. Start again.",
             ),
             Self::Client(why) => why.row(),
+            Self::Lacking(what) => what.row(),
             Self::StoreAway => row(
                 "store_away",
                 TemporarilyUnavailable,
@@ -196,6 +200,10 @@ impl AuthServer {
         let redeemed = self.idp().redeem(question, now).await;
         let signed_in = redeemed.map_err(|error| self.not_signed_in("redeem", &error, &login))?;
         check_auth_time(&login, &signed_in, now).map_err(refused)?;
+        let SignedIn { person, refresh_token } = signed_in;
+        let person = self.with_groups(person, &login.resource, refresh_token.as_ref(), Duration::ZERO).await;
+        let person = person.map_err(|error| self.not_signed_in("groups", &error, &login))?;
+        let signed_in = SignedIn { person, refresh_token };
         let grant = self.grant_of(&login, signed_in, now).await.map_err(refused)?;
         self.record(EventName::SignInCompleted, signed_in_event(&grant));
         self.remember_client(&grant, now).await;
@@ -227,6 +235,8 @@ impl AuthServer {
             UpstreamError::Denied(_) => Reason::UpstreamDenied,
             UpstreamError::Ended(_) => Reason::UpstreamError,
             UpstreamError::SomebodyElse(_) => Reason::AnotherTenant,
+            UpstreamError::Guest(_) => Reason::Lacking(Lacking::Member),
+            UpstreamError::GuestUnknown(_) => Reason::Lacking(Lacking::MemberUnknown),
             UpstreamError::Invalid(_) => Reason::NotVouchedFor,
             UpstreamError::Refused(_) => Reason::UpstreamRefuses,
             UpstreamError::Away(_) => Reason::UpstreamAway,
@@ -238,6 +248,8 @@ impl AuthServer {
     async fn grant_of(&self, login: &Login, signed_in: SignedIn, now: Timestamp) -> Result<Grant, Reason> {
         let client = self.client_of(login).await?;
         self.note_use(&client).await;
+        let allowed = self.allow(&login.resource, &signed_in.person, &client.id, login.redirect_uri.uri());
+        allowed.map_err(Reason::Lacking)?;
         let upstream = signed_in.refresh_token.map(UpstreamToken);
         let body = GrantBody {
             client_id: client.id,

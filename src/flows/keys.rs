@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use secrecy::SecretBox;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
@@ -18,13 +17,9 @@ use crate::domain::document::Version;
 use crate::domain::document::WriteId;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
-use crate::domain::keys::Generation;
 use crate::domain::keys::KeyRing;
-use crate::domain::keys::RootKey;
 use crate::domain::policy::Policy;
 use crate::domain::policy::REVOCATION;
-use crate::domain::root_check::CheckedGeneration;
-use crate::domain::root_check::Mismatch;
 use crate::domain::root_check::RootCheck;
 use crate::domain::signing::BadKey;
 use crate::domain::signing::SigningAlg;
@@ -37,8 +32,9 @@ use crate::flows::Ports;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
+use crate::flows::root;
+use crate::ports::root_key::Place;
 use crate::ports::root_key::RootKeyError;
-use crate::ports::store::Listing;
 use crate::ports::store::StoreError;
 use crate::protocol::error::ErrorCode;
 
@@ -53,18 +49,12 @@ pub(in crate::flows) const ATTEMPTS: usize = 8;
 pub enum Locked {
     #[error(transparent)]
     RootKey(#[from] RootKeyError),
-    #[error(
-        "{0} is missing, but the store was made with one. Put it back from your backup: without it nothing in the store can be read. To begin anew, move the store away."
-    )]
-    Missing(String),
-    #[error(
-        "{place} has no generation {generation} of the root key, with which things in the store are made. Put the file of the replica, or of the command, that made it in its place; unless that generation was dropped because it is in other hands, and the store is one from before: then see docs/keys.md."
-    )]
-    Outdated { place: String, generation: u8 },
-    #[error(
-        "{0} is not the root key that the store was made with. Put the right one back from your backup, or move the store away to begin anew."
-    )]
-    NotTheStores(String),
+    #[error("{}", root::missing(.0))]
+    Missing(Place),
+    #[error("{}", root::outdated(.place, *.generation))]
+    Outdated { place: Place, generation: u8 },
+    #[error("{}", root::another(.0))]
+    NotTheStores(Place),
     #[error(
         "the store was made for public_url {stored}, and public_url is now {configured}. Every client, code and token belongs to its issuer: set public_url back, or use another store."
     )]
@@ -73,6 +63,14 @@ pub enum Locked {
     SigningKey,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Locked {
+    /// Whether something does not answer, and nothing else is wrong.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Away(_)) | Self::RootKey(RootKeyError::Away(_)))
+    }
 }
 
 /// Nothing is served, since the keys are not known, or not all of them: the store was not reached yet, or this replica
@@ -170,94 +168,25 @@ impl AuthServer {
 
 async fn read(ports: &Ports, policy: &Policy, known: Option<&Current>) -> Result<Current, Locked> {
     let now = ports.clock.now();
-    let check = root_check(ports, policy, now).await?;
-    let ring = match known {
-        Some(known) if is_whole(&known.ring, &check, now) => Arc::clone(&known.ring),
-        known => match (ring(ports, policy, &check, now).await, known) {
+    let check = root::check(ports, policy, now).await?;
+    let ring = match known.and_then(|known| root::kept(&known.ring, &check, now)) {
+        Some(ring) => ring,
+        None => match (root::ring(ports, policy, &check, now).await, known) {
             (Ok(ring), _) => Arc::new(ring),
-            // A file that cannot be read now, or is being exchanged, is needed when a generation in it is.
-            (Err(error), Some(known)) if issues(&known.ring, &check, now) => {
+            // A place that cannot be read now, or is being exchanged, is needed when a generation in it is.
+            (Err(error), Some(known)) if root::issues(&known.ring, &check, now) => {
                 tracing::warn!(%error, "the root key cannot be read again; the generations that are known go on");
                 Arc::clone(&known.ring)
             }
             (Err(error), _) => return Err(error),
         },
     };
-    warn_of_what_is_missing(ports, &ring, &check);
+    root::warn_of_what_is_missing(ports, &ring, &check);
     let signed =
         |known: &Current| (Arc::clone(&known.signing), Arc::clone(&known.stored), known.version.clone());
     let known = known.map(signed);
     let (signing, stored, version) = signing_keys(ports, policy, &ring, known, now).await?;
     Ok(Current { ring, check: Arc::new(check), signing, stored, version })
-}
-
-/// What the store knows of its root key. The check is the first thing that is ever written to a store.
-async fn root_check(ports: &Ports, policy: &Policy, now: Timestamp) -> Result<RootCheck, Locked> {
-    let Ports { store, root, .. } = ports;
-    let check = match store.read(&RootCheck::key()).await? {
-        Some(Stored { document, .. }) => RootCheck::from_document(&document)
-            .map_err(|_| StoreError::Corrupt("its root-key check does not parse".to_owned()))?,
-        None => {
-            if !store.list(Listing::Prefix(""), None, 1).await?.is_empty() {
-                return Err(StoreError::Corrupt("it has lost its root-key check".to_owned()).into());
-            }
-            let mut roots = root.load().await?;
-            if roots.is_empty() {
-                let first = new_root(ports, Generation(1));
-                root.create(&first).await?;
-                roots.push(first);
-            }
-            let check = RootCheck::new(&policy.issuer, &roots, now);
-            match store.create(check.to_document(WriteId(ports.entropy.bytes()))).await {
-                Ok(_) => check,
-                // Another replica came first: its check decides.
-                Err(StoreError::Conflict) => return Box::pin(root_check(ports, policy, now)).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    };
-    if check.issuer != policy.issuer.as_str() {
-        let (stored, configured) = (check.issuer, policy.issuer.to_string());
-        return Err(Locked::AnotherIssuer { stored, configured });
-    }
-    Ok(check)
-}
-
-/// Whether a ring issues with the right key, and has all that were ever used.
-fn issues(ring: &KeyRing, check: &RootCheck, now: Timestamp) -> bool {
-    let used = |known: &&CheckedGeneration| known.issues_from <= now;
-    check.current(now) == Some(ring.current())
-        && check.generations().iter().filter(used).all(|known| ring.knows(known.generation))
-}
-
-/// Whoever runs this replica has until then to give it the new file.
-fn warn_of_what_is_missing(ports: &Ports, ring: &KeyRing, check: &RootCheck) {
-    for known in check.generations().iter().filter(|known| !ring.knows(known.generation)) {
-        tracing::warn!(
-            generation = known.generation.0,
-            used_from = known.issues_from.0,
-            place = ports.root.place(),
-            "a generation of the root key is missing here: from then on this replica serves nothing without it"
-        );
-    }
-}
-
-/// Whether a ring has every key that the check names, and issues with the right one.
-fn is_whole(ring: &KeyRing, check: &RootCheck, now: Timestamp) -> bool {
-    let known = check.generations().iter().map(|known| known.generation);
-    ring.generations().eq(known) && check.current(now) == Some(ring.current())
-}
-
-async fn ring(ports: &Ports, policy: &Policy, check: &RootCheck, now: Timestamp) -> Result<KeyRing, Locked> {
-    let place = || ports.root.place();
-    let roots = ports.root.load().await?;
-    let counting = check.judge(&roots, now).map_err(|mismatch| match mismatch {
-        Mismatch::Missing(_) if roots.is_empty() => Locked::Missing(place()),
-        Mismatch::Missing(Generation(generation)) => Locked::Outdated { place: place(), generation },
-        Mismatch::Another => Locked::NotTheStores(place()),
-    })?;
-    let current = check.current(now).ok_or_else(|| Locked::Missing(place()))?;
-    KeyRing::derive(&policy.issuer, counting, current).ok_or_else(|| Locked::Missing(place()))
 }
 
 type Signing = (Arc<SigningKeys>, Arc<StoredSigningKeys>, Version);
@@ -342,8 +271,4 @@ pub(in crate::flows) async fn write_signing_keys(
 pub(in crate::flows) async fn new_signing_key(alg: SigningAlg) -> Result<SigningKeyRecord, Locked> {
     let made = tokio::task::spawn_blocking(move || SigningKeyRecord::generate(alg)).await;
     made.ok().and_then(Result::ok).ok_or(Locked::SigningKey)
-}
-
-pub(in crate::flows) fn new_root(ports: &Ports, generation: Generation) -> RootKey {
-    RootKey { generation, bytes: SecretBox::new(Box::new(ports.entropy.bytes())) }
 }

@@ -175,7 +175,7 @@ impl AuthServer {
             }
         };
         // A narrower scope narrows this access token alone; the grant keeps what was consented to.
-        let narrowed = asked.intersection(&granted);
+        let narrowed = resource.implied.with_implied(&asked.intersection(&granted)).intersection(&granted);
         let scopes = if narrowed.is_empty() { &granted } else { &narrowed };
         self.record(event, Event { n: Some(n), scope: Some(scopes.to_string()), ..next.event() });
         Ok(self.mint(&next, resource, scopes, now)?)
@@ -212,6 +212,11 @@ impl AuthServer {
             self.swap_grant(&vouched.unleased(), &version).await?;
             turn.left = None;
             return Err(why.into());
+        }
+        let body = &vouched.body;
+        if let Err(what) = self.allow(&body.resource, &body.person, &body.client_id, &body.redirect_uri) {
+            turn.left = None;
+            return Err(self.not_allowed(vouched, &version, what).await);
         }
         let mut next =
             vouched.rotated(now, &self.policy().lifetimes, resource.access).ok_or(Reason::TokenUnknown)?;

@@ -84,11 +84,13 @@ pub const fn row_of_registration(name: &'static str, code: ErrorCode, sentence: 
 pub struct RefusedFor(pub &'static str);
 
 /// Rides beside it: who was refused, by the short hash of the id that was sent, known or not, and the host that
-/// was to receive a code.
+/// was to receive a code; or, at the gateway, whose token it was, and the scopes that would be needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedClient {
     pub client: Option<String>,
     pub redirect_host: Option<String>,
+    pub subject: Option<String>,
+    pub scope: Option<String>,
 }
 
 /// Rides beside [`RefusedFor`] where the audit trail has the same refusal already: it is only counted.

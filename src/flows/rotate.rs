@@ -25,9 +25,13 @@ use crate::flows::clients::client_key;
 use crate::flows::keys::ATTEMPTS;
 use crate::flows::keys::Current;
 use crate::flows::keys::Locked;
-use crate::flows::keys::new_root;
 use crate::flows::keys::new_signing_key;
 use crate::flows::keys::write_signing_keys;
+use crate::flows::root::new_root;
+use crate::flows::root::read_check;
+use crate::flows::root::withdraw;
+use crate::ports::root_key::Place;
+use crate::ports::root_key::RootKeyError;
 use crate::ports::store::StoreError;
 
 /// Which keys are replaced, and how.
@@ -55,9 +59,9 @@ pub enum Rotated {
     Replaced { kid: String },
     /// There is another generation of the root key, which is used from then on, or, without a time, already. `place` says
     /// where it lies.
-    RootAdded { generation: u8, issues_from: Option<Timestamp>, place: String },
+    RootAdded { generation: u8, issues_from: Option<Timestamp>, place: Place },
     /// There is this generation of the root key alone; so many grants ended.
-    RootReplaced { generation: u8, ended: usize, place: String },
+    RootReplaced { generation: u8, ended: usize, place: Place },
 }
 
 /// Why a rotation was not carried out. The texts are for the operator.
@@ -74,6 +78,7 @@ pub enum NotRotated {
         generation: u8,
         issues_from: Timestamp,
         missing: bool,
+        place: Place,
     },
     /// Generations are numbered up to 255.
     NoMoreGenerations,
@@ -82,6 +87,8 @@ pub enum NotRotated {
     StoreAway,
     /// The keys cannot be read or kept.
     Locked(String),
+    /// The place of the root key does not answer.
+    RootAway(String),
     /// The store cannot be used as it is.
     Unreadable(String),
 }
@@ -111,8 +118,8 @@ pub enum RootStage {
 pub struct KeysFound {
     pub signing: Vec<KeySummary>,
     pub root: Vec<RootSummary>,
-    /// Where the root key lies, in words.
-    pub place: String,
+    /// Where the root key lies.
+    pub place: Place,
 }
 
 impl AuthServer {
@@ -181,12 +188,13 @@ impl AuthServer {
             // With two that wait, there could be two files, of which neither is enough.
             let (generation, issues_from) = (known.generation.0, known.issues_from);
             let missing = !ring.knows(known.generation);
-            return Err(NotRotated::RootPending { generation, issues_from, missing });
+            let place = self.0.ports.root.place();
+            return Err(NotRotated::RootPending { generation, issues_from, missing, place });
         }
         let root = self.new_generation().await?;
         let generation = root.generation.0;
         let delay = self.0.ports.root.delay();
-        self.change_check(&check, |check| check.with(&root, now.plus(delay))).await?;
+        self.announce(&root, &check, now.plus(delay)).await?;
         self.record_rotation("root", Some(generation));
         self.read_keys_again().await?;
         let issues_from = (!delay.is_zero()).then(|| now.plus(delay));
@@ -201,7 +209,7 @@ impl AuthServer {
         let root = self.new_generation().await?;
         let generation = root.generation.0;
         let now = self.now();
-        let announced = self.change_check(&check, |check| check.with(&root, now)).await?;
+        let announced = self.announce(&root, &check, now).await?;
         self.read_keys_again().await?;
         let both = self.keys();
         if both.current() != root.generation {
@@ -215,7 +223,7 @@ impl AuthServer {
         // A command that began before may have written them with an old generation since.
         self.seal_blocks_again(&both).await?;
         let ended = self.revoke_grants(&Selection::All).await?.grants.len();
-        self.0.ports.root.keep_only(root.generation).await.map_err(Locked::from)?;
+        self.0.ports.root.keep_only(&root).await.map_err(Locked::from)?;
         self.read_keys_again().await?;
         Ok(Rotated::RootReplaced { generation, ended, place: self.0.ports.root.place() })
     }
@@ -232,6 +240,22 @@ impl AuthServer {
         let root = new_root(&self.0.ports, Generation(next.ok_or(NotRotated::NoMoreGenerations)?));
         self.0.ports.root.add(&root).await.map_err(Locked::from)?;
         Ok(root)
+    }
+
+    /// Has the check name a new key. Where another change came first, the key is taken back.
+    async fn announce(
+        &self,
+        root: &RootKey,
+        read: &RootCheck,
+        issues_from: Timestamp,
+    ) -> Result<RootCheck, NotRotated> {
+        let announced = self.change_check(read, |check| check.with(root, issues_from)).await;
+        if announced == Err(NotRotated::AnotherFirst)
+            && let Ok(Some(theirs)) = read_check(&self.0.ports).await
+        {
+            withdraw(&self.0.ports, &theirs, root).await;
+        }
+        announced
     }
 
     /// Changes the check, if it is still the one that was read: two commands must not each add a generation of the same
@@ -335,6 +359,7 @@ impl From<Locked> for NotRotated {
     fn from(error: Locked) -> Self {
         match error {
             Locked::Store(error) => error.into(),
+            Locked::RootKey(RootKeyError::Away(text)) => Self::RootAway(text),
             other => Self::Locked(other.to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2): one path for every grant type, so that none forgets a check.
 
+use crate::domain::allowed::Lacking;
 use crate::domain::grant::Grant;
 use crate::domain::grant::Phase;
 use crate::domain::resource::Resource;
@@ -61,6 +62,8 @@ pub enum Reason {
     GrantRevoked,
     GrantExpired,
     SessionEnded,
+    /// The resource asks for more than the person has now.
+    Lacking(Lacking),
     UpstreamAway,
     Busy,
     StoreAway,
@@ -109,6 +112,8 @@ impl Refusal for Reason {
             Self::GrantRevoked => row("grant_revoked", InvalidGrant, "The session has been revoked. Sign in again."),
             Self::GrantExpired => row("grant_expired", InvalidGrant, "The session has expired. Sign in again."),
             Self::SessionEnded => row("upstream_session_ended", InvalidGrant, "The sign-in service has ended the session. Sign in again."),
+            // RFC 6749 §5.2 has no code of its own for it.
+            Self::Lacking(what) => Row { code: InvalidGrant, ..what.row() },
             Self::UpstreamAway => row("upstream_away", TemporarilyUnavailable, "The sign-in service does not answer at the moment. Nothing was spent: try again."),
             Self::Busy => row("session_busy", TemporarilyUnavailable, "Other requests of this session were first. Nothing was spent: try again."),
             Self::StoreAway => row("store_away", TemporarilyUnavailable, "The server's store does not answer at the moment. Try again."),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::allowed::Lacking;
 use crate::domain::document::Version;
 use crate::domain::event::Event;
 use crate::domain::event::EventName;
@@ -12,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
 use crate::flows::grants::GrantError;
 use crate::flows::refresh::Turn;
+use crate::flows::refusal::Refusal;
 use crate::flows::token::Reason;
 use crate::ports::idp::Refreshed;
 use crate::ports::idp::UpstreamError;
@@ -94,7 +96,12 @@ impl AuthServer {
             }
             Ok(Some(person)) => {
                 let auth_time = person.auth_time.or(grant.body.person.auth_time);
-                grant.body.person = Person { auth_time, ..person };
+                let token = grant.body.upstream.as_ref().map(|UpstreamToken(token)| token);
+                let recheck = self.policy().lifetimes.recheck;
+                match self.with_groups(person, &grant.body.resource, token, recheck).await {
+                    Ok(person) => grant.body.person = Person { auth_time, ..person },
+                    Err(error) => return Err(self.not_vouched(grant, version, &error, rotated).await),
+                }
             }
             Ok(None) => {}
             Err(error) => {
@@ -119,7 +126,10 @@ impl AuthServer {
         match error {
             UpstreamError::Ended(_) => self.ended(grant, version, "upstream_session_ended").await,
             UpstreamError::SomebodyElse(_) => self.ended(grant, version, "upstream_other_person").await,
-            UpstreamError::Declined(_)
+            UpstreamError::Guest(_) => self.not_allowed(grant, version, Lacking::Member).await,
+            // The registration lacks a claim: that is no verdict on the person.
+            UpstreamError::GuestUnknown(_)
+            | UpstreamError::Declined(_)
             | UpstreamError::Denied(_)
             | UpstreamError::Invalid(_)
             | UpstreamError::Refused(_)
@@ -130,6 +140,19 @@ impl AuthServer {
                     false => Reason::UpstreamAway,
                 }
             }
+        }
+    }
+
+    /// Ends a grant whose person may not use its resource any more: a new sign-in says in words what is missing.
+    pub(in crate::flows) async fn not_allowed(
+        &self,
+        grant: Grant,
+        version: &Version,
+        what: Lacking,
+    ) -> Reason {
+        match self.ended(grant, version, what.row().name).await {
+            Reason::SessionEnded => Reason::Lacking(what),
+            other => other,
         }
     }
 

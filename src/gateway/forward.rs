@@ -1,129 +1,229 @@
 //! One request through the gateway.
 
-use axum::body::Body;
-use axum::body::Bytes;
-use axum::extract::Request;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::HeaderValue;
-use axum::http::StatusCode;
-use axum::http::Uri;
-use axum::http::Version;
-use axum::http::header;
-use axum::response::IntoResponse;
-use axum::response::Response;
-use http_body_util::BodyExt;
-use hyper::body::Frame;
-use url::form_urlencoded;
+use std::future::poll_fn;
+use std::sync::Arc;
 
+use crate::domain::forwarding::Forwarding;
+use crate::flows::verify::Caller;
+use crate::flows::verify::Credential;
+use crate::flows::verify::Reason;
 use crate::gateway::Gate;
+use crate::gateway::answer::Answer;
 use crate::gateway::challenge::Stopped;
+use crate::gateway::credential::Presented;
+use crate::gateway::credential::presented;
 use crate::gateway::headers;
+use crate::gateway::origin;
+use crate::gateway::passing::Passing;
+use crate::gateway::path::upstream_uri;
+use crate::gateway::question::Ending;
+use crate::gateway::question::Question;
+use crate::gateway::session;
+use crate::gateway::session::Session;
+use crate::gateway::tools;
+use axum::body::Body;
+use axum::body::HttpBody;
+use axum::extract::Request;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::Version;
+use axum::http::request::Parts;
+use axum::http::response;
+use axum::response::Response;
+use hyper::body::Incoming;
 
-/// Verifies the caller and forwards the request, streaming both ways.
-pub async fn forward(State(gate): State<Gate>, request: Request) -> Response {
-    let token = match bearer(request.headers()) {
-        Ok(Some(_)) if names_a_token(request.uri()) => return Stopped::TwoCredentials.into_response(),
-        Ok(Some(token)) => token,
-        Ok(None) => return gate.unauthenticated(),
-        Err(stopped) => return stopped.into_response(),
-    };
-    let caller = match gate.0.auth.verify(token, &gate.0.resource).await {
-        Ok(caller) => caller,
-        Err(reason) => return gate.refused(reason),
-    };
-    let Ok(downstream) = gate.0.auth.downstream_token(&caller, &gate.0.url) else {
-        return Stopped::NotMinted.into_response();
-    };
-    match readdressed(&gate, request, &downstream) {
-        Ok(request) => send(&gate, request).await,
-        Err(stopped) => stopped.into_response(),
+/// Of the observer of all requests, whatever a caller has sent under this name or said of it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Gate {
+    /// Verifies the caller and forwards the request, streaming both ways.
+    pub async fn forward(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let caller = match self.caller(&parts).await {
+            Ok(caller) => caller,
+            Err(stopped) => return self.refusal(stopped, None),
+        };
+        let credential = Arc::clone(&caller.credential);
+        let passing = Passing::new(Arc::clone(&credential), self.idle_timeout());
+        let answered = tokio::select! {
+            biased;
+            answered = self.forwarded(parts, body, caller, &passing) => answered,
+            reason = poll_fn(|context| passing.fallen(context)) => Err(match passing.has_asked() {
+                // Who was told to sign in would make the call again.
+                true => Stopped::EndedMeanwhile,
+                false => fallen(&credential, reason),
+            }),
+        };
+        answered.unwrap_or_else(|stopped| self.refusal(stopped, Some(&credential)))
     }
-}
 
-/// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Stopped> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Stopped::TwoCredentials);
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Stopped> {
+        let resource = &self.0.resource;
+        origin::check(resource.forwarding.origins.as_deref(), &parts.headers)?;
+        let verified = match presented(&parts.headers, &parts.uri, resource.allowed.keys)? {
+            Presented::Token(token) => self.0.auth.verify(token, resource).await,
+            Presented::Key(key) => self.0.auth.verify_key(key, resource).await,
+        };
+        verified.map_err(Stopped::Caller)
     }
-    let text = first.and_then(|value| value.to_str().ok());
-    let credentials = text.and_then(|text| text.split_once(' '));
-    Ok(credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()))
-}
 
-/// Whether a token stands in the query, where it may not (MCP authorization, Token Requirements): it would travel on from here.
-fn names_a_token(uri: &Uri) -> bool {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| name == "access_token")
-}
-
-/// The same request, to the upstream, as the caller that we verified.
-fn readdressed(gate: &Gate, request: Request, token: &str) -> Result<Request, Stopped> {
-    let (mut parts, body) = request.into_parts();
-    parts.uri = upstream_uri(gate, &parts.uri)?;
-    // Either side may speak HTTP/2; the version belongs to the connection, not to the request.
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
-    headers::strip_request(&mut parts.headers);
-    let mut authorization =
-        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Stopped::NotMinted)?;
-    authorization.set_sensitive(true);
-    parts.headers.insert(header::AUTHORIZATION, authorization);
-    Ok(Request::from_parts(parts, body))
-}
-
-/// The upstream URL, with what follows the resource's path, and the query.
-fn upstream_uri(gate: &Gate, asked: &Uri) -> Result<Uri, Stopped> {
-    let rest = asked.path().strip_prefix(&gate.0.resource.path).ok_or(Stopped::Path)?;
-    if climbs(rest) {
-        return Err(Stopped::Path);
+    async fn forwarded(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        caller: Caller,
+        passing: &Arc<Passing>,
+    ) -> Result<Response, Stopped> {
+        let auth = &self.0.auth;
+        let request: Arc<Passing> = Arc::clone(passing);
+        let open = auth.paced(&caller, request).map_err(Stopped::TooMany)?;
+        let session = session::opened(auth, &caller, &mut parts.headers)?;
+        let Permitted { body, ending, caller } = self.permitted(&parts, body, caller).await?;
+        self.readdress(&mut parts, &caller, session.as_ref())?;
+        let reopened = parts.method == Method::GET;
+        passing.asks();
+        let response = self.sent(Request::from_parts(parts, body), &ending).await?;
+        self.judged(&response, &caller.credential)?;
+        let (mut parts, body) = response.into_parts();
+        session::seal(auth, &caller, session.as_ref(), &mut parts.headers);
+        let events = self.describe(&mut parts);
+        passing.answers(body);
+        let answer = Answer::new(Arc::clone(passing), self, open, events, reopened);
+        Ok(Response::from_parts(parts, Body::new(answer)))
     }
-    let base = gate.0.url.as_str();
-    let base = if rest.is_empty() { base } else { base.trim_end_matches('/') };
-    let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{base}{rest}{query}").parse().map_err(|_| Stopped::Path)
-}
 
-/// Whether some server could read the path as leading out of its resource: by dot segments, plain,
-/// encoded, encoded twice or with parameters behind them, by encoded separators, or by a NUL.
-fn climbs(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let hidden = ["%2f", "%5c", "\\", "%25", "%00"];
-    let dots = |segment: &str| {
-        let plain = segment.replace("%2e", ".").replace("%3b", ";");
-        // Servlet containers cut a segment at `;` before they look at its dots.
-        matches!(plain.split(';').next(), Some("." | ".."))
-    };
-    hidden.iter().any(|sequence| lower.contains(sequence)) || lower.split('/').any(dots)
-}
-
-async fn send(gate: &Gate, request: Request) -> Response {
-    let began = gate.0.auth.elapsed();
-    let answered = gate.0.upstream.request(request).await;
-    let took = gate.0.auth.elapsed().saturating_sub(began);
-    metrics::histogram!("entrada_gateway_seconds", "resource" => gate.0.resource.path.clone()).record(took);
-    let Ok(response) = answered else { return Stopped::UpstreamUnreachable.into_response() };
-    match response.status() {
-        // Ours to solve: a client would take it for its own login and begin again.
-        StatusCode::UNAUTHORIZED => return Stopped::UpstreamRefusesUs.into_response(),
-        // Its address is no business of the client's, and the body is spent.
-        status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
-            return Stopped::UpstreamRedirects.into_response();
+    /// The body, if the caller may do what it asks. It is held only where there are rules for tools; then it has come in
+    /// its own time, and the caller is looked at once more.
+    async fn permitted(&self, parts: &Parts, body: Body, caller: Caller) -> Result<Permitted, Stopped> {
+        let Forwarding { tools: rules, body_limit, .. } = &self.0.resource.forwarding;
+        let posted = parts.method == Method::POST;
+        if body.is_end_stream() && (rules.is_empty() || !posted) {
+            return Ok(Permitted { body, ending: Ending::whole(), caller });
         }
-        // A final answer is none of these: the connection, which others share, would not be what it seems.
-        status if status.is_informational() || status.as_u16() > 599 => {
-            return Stopped::UpstreamUnreachable.into_response();
+        let question = Question::new(body, *body_limit)?;
+        if rules.is_empty() {
+            let ending = question.ending.clone();
+            return Ok(Permitted { body: Body::new(question), ending, caller });
         }
-        _ => {}
+        if !posted {
+            // It would be judged by nobody.
+            return Err(Stopped::BodyUnreadable);
+        }
+        tools::judge_headers(rules, caller.credential.scopes(), &parts.headers)?;
+        let whole = question.whole(&self.0.room).await?;
+        tools::judge_body(rules, caller.credential.scopes(), &parts.headers, whole.bytes())?;
+        let credential = Arc::clone(&caller.credential);
+        let renewed = self.0.auth.renewed(caller).await;
+        let caller = renewed.map_err(|reason| fallen(&credential, reason))?;
+        Ok(Permitted { body: Body::new(whole), ending: Ending::whole(), caller })
     }
-    let (mut parts, body) = response.into_parts();
-    parts.extensions.clear();
-    // The upstream's version is a matter between it and us.
-    parts.version = Version::HTTP_11;
-    headers::strip_response(&mut parts.headers);
-    // Trailers are headers that come late.
-    let frames =
-        body.map_frame(|frame| frame.into_data().map_or_else(|_| Frame::data(Bytes::new()), Frame::data));
-    Response::from_parts(parts, Body::new(frames))
+
+    /// Makes of it the same request, to the upstream, as the caller that we verified.
+    fn readdress(
+        &self,
+        parts: &mut Parts,
+        caller: &Caller,
+        session: Option<&Session>,
+    ) -> Result<(), Stopped> {
+        let Self(gate) = self;
+        let asked = &parts.uri;
+        parts.uri = match &gate.uri {
+            Some(uri) if asked.path() == gate.resource.path && asked.query().is_none() => uri.clone(),
+            _ => upstream_uri(&gate.url, &gate.resource.path, asked)?,
+        };
+        // Either side may speak HTTP/2; the version belongs to the connection, not to the request.
+        parts.version = Version::HTTP_11;
+        let address = headers::asking(parts, gate.auth.policy().limits.proxies);
+        parts.extensions.clear();
+        let request_id = parts.headers.remove(REQUEST_ID);
+        headers::strip_request(&mut parts.headers);
+        if let Some(ours) = request_id {
+            parts.headers.insert(REQUEST_ID, ours);
+        }
+        session::put(session, &mut parts.headers);
+        headers::put_forwarded(&mut parts.headers, address, &gate.proto, &gate.host);
+        let identified = gate.auth.identified(caller, &gate.resource, &gate.url);
+        let identified = identified.map_err(|_| Stopped::NotMinted)?;
+        for (name, value) in &identified.headers {
+            parts.headers.insert(name, value.clone());
+        }
+        Ok(())
+    }
+
+    async fn sent(&self, request: Request, body: &Ending) -> Result<hyper::Response<Incoming>, Stopped> {
+        let Self(gate) = self;
+        let began = gate.auth.elapsed();
+        let patience = gate.resource.forwarding.first_byte_timeout;
+        let answered = tokio::time::timeout(patience, gate.upstream.request(request)).await;
+        gate.seconds().record(gate.auth.elapsed().saturating_sub(began));
+        match (answered, body.get()) {
+            (Ok(Ok(response)), _) => Ok(response),
+            (_, Some(Err(fault))) => Err(fault.into()),
+            (Err(_), None) if body.waits() => Err(Stopped::BodySlow),
+            (Err(_), _) => {
+                self.tell_of_silence(patience);
+                Err(Stopped::UpstreamSlow)
+            }
+            (Ok(Err(error)), _) => {
+                self.tell_of_trouble(&error);
+                Err(Stopped::UpstreamUnreachable)
+            }
+        }
+    }
+
+    /// Refuses an answer that the client would misread.
+    fn judged(&self, response: &hyper::Response<Incoming>, credential: &Credential) -> Result<(), Stopped> {
+        match response.status() {
+            // Ours to solve: a client would take it for its own login and begin again.
+            StatusCode::UNAUTHORIZED => {
+                self.tell_of_our_refusal(response.headers());
+                Err(Stopped::UpstreamRefusesUs)
+            }
+            // It knows better than our rules what it needs.
+            StatusCode::FORBIDDEN => match headers::scopes_needed(response.headers(), &self.0.resource) {
+                // Who has them all already would ask for the same again.
+                Some(needed) if !needed.iter().all(|scope| credential.scopes().contains(scope)) => {
+                    Err(Stopped::Scope(credential.scopes().iter().chain(needed.iter()).collect()))
+                }
+                _ => Ok(()),
+            },
+            // Its address is no business of the client's, and the body is spent.
+            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+                self.tell_of_a_redirect(status, response.headers());
+                Err(Stopped::UpstreamRedirects)
+            }
+            // A final answer is none of these: the connection, which others share, would not be what it seems.
+            status if status.is_informational() || status.as_u16() > 599 => {
+                self.tell_of_no_answer(status);
+                Err(Stopped::UpstreamUnreachable)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves what may come down of an answer, and says whether it is a stream of events.
+    fn describe(&self, parts: &mut response::Parts) -> bool {
+        parts.extensions.clear();
+        // The upstream's version is a matter between it and us.
+        parts.version = Version::HTTP_11;
+        headers::strip_response(&mut parts.headers);
+        let events = headers::is_event_stream(&parts.headers);
+        if events {
+            parts.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
+        events
+    }
+}
+
+/// A request that its caller may make.
+struct Permitted {
+    body: Body,
+    ending: Ending,
+    caller: Caller,
+}
+
+fn fallen(credential: &Credential, reason: Reason) -> Stopped {
+    Stopped::Caller(credential.not_verified(reason))
 }

@@ -63,7 +63,7 @@ pub fn refused_client(refusal: impl Refusal, authorization: Option<&str>, form: 
     let mut response = refused(refusal);
     let presented = PresentedClient::read(authorization, form).ok();
     let client = presented.map(|presented| ClientId::named(presented.client_id).digest());
-    response.extensions_mut().insert(RefusedClient { client, redirect_host: None });
+    response.extensions_mut().insert(RefusedClient { client, ..RefusedClient::default() });
     if authorization.is_some() && response.status() == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static("Basic realm=\"entrada\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

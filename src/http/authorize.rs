@@ -47,7 +47,7 @@ fn refusal(
 ) -> Response {
     let Refused { reason, shown, client_name, document_host, redirect_host } = refused;
     let client = request.first("client_id").map(|id| ClientId::named(id.to_owned()).digest());
-    let refused = RefusedClient { client, redirect_host: redirect_host.clone() };
+    let refused = RefusedClient { client, redirect_host: redirect_host.clone(), ..RefusedClient::default() };
     let about: Vec<_> = [
         ("Application", client_name),
         ("Described by", document_host),

@@ -7,6 +7,7 @@ use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::http::request::Parts;
@@ -27,7 +28,10 @@ const MAX_BODY: usize = 64 * 1024;
 /// Nobody needs longer to send one.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the log and the header `X-Request-Id` call this request. The observer of all requests puts it there.
+/// Where the observer of all requests puts what it calls this one. What a client sends under this name could be anything.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the log and the header `X-Request-Id` call this request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestId(pub String);
 
@@ -35,7 +39,8 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+        let value = parts.headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        Ok(Self(value.unwrap_or_default().to_owned()))
     }
 }
 

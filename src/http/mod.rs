@@ -26,7 +26,7 @@ use crate::flows::AuthServer;
 use crate::protocol::metadata::path;
 
 pub use answer::with_security_headers;
-pub use extract::RequestId;
+pub use extract::REQUEST_ID;
 pub use look::Look;
 pub use page::Pages;
 pub use page::page;

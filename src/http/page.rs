@@ -55,7 +55,15 @@ struct MessagePage<'a> {
     back: Option<&'a str>,
     /// What it is about, where that is known.
     about: &'a [(&'static str, String)],
+    /// Where somebody else mends it, and who that is.
+    mend: Option<&'a Mend>,
     remedies: &'static [Remedy],
+}
+
+/// Where something is mended, for whoever may: the person passes the address on.
+pub struct Mend {
+    pub who: &'static str,
+    pub address: String,
 }
 
 #[derive(Template)]
@@ -109,7 +117,7 @@ impl Pages {
         back: Option<&str>,
         about: &[(&'static str, String)],
     ) -> Response {
-        self.refusal_explained(refusal, refusal.row().sentence, back, about)
+        self.refusal_explained(refusal, refusal.row().sentence, back, about, None)
     }
 
     /// The same, in words that are more exact than those of the reason.
@@ -119,6 +127,7 @@ impl Pages {
         sentence: &'static str,
         back: Option<&str>,
         about: &[(&'static str, String)],
+        mend: Option<&Mend>,
     ) -> Response {
         let row = refusal.row();
         let status = match status(row.code) {
@@ -134,7 +143,7 @@ impl Pages {
         };
         let Row { name: reason, remedies, .. } = row;
         let look = &self.0.look;
-        let message = MessagePage { look, title, sentence, reason, back, about, remedies };
+        let message = MessagePage { look, title, sentence, reason, back, about, mend, remedies };
         let mut response = self.message(status, &message);
         retry_after(&mut response, row.code);
         response
@@ -150,7 +159,8 @@ impl Pages {
     /// A page of words alone.
     pub fn words(&self, status: StatusCode, title: &str, sentence: &str, reason: &'static str) -> Response {
         let look = &self.0.look;
-        let message = MessagePage { look, title, sentence, reason, back: None, about: &[], remedies: &[] };
+        let (back, mend) = (None, None);
+        let message = MessagePage { look, title, sentence, reason, back, about: &[], mend, remedies: &[] };
         self.message(status, &message)
     }
 

@@ -59,6 +59,8 @@ pub struct UpstreamReason {
     pub correlation_id: Option<String>,
     /// What the code means to the person and who has to act, in our words.
     pub explanation: Option<&'static str>,
+    /// Where an administrator of the tenant consents for everybody, if that is what is missing.
+    pub admin_consent: Option<Box<Url>>,
 }
 
 /// Why the provider did not vouch for anybody.
@@ -76,6 +78,12 @@ pub enum UpstreamError {
     /// It answered, but not for whom or by whom it was asked: another issuer or tenant.
     #[error("the identity provider vouched for somebody else: {}", .0.what)]
     SomebodyElse(UpstreamReason),
+    /// It vouched for a guest of the tenant, and guests are not let in.
+    #[error("the identity provider vouched for a guest: {}", .0.what)]
+    Guest(UpstreamReason),
+    /// It does not say whether it vouched for a guest, and guests are not let in.
+    #[error("the identity provider does not say who is a guest: {}", .0.what)]
+    GuestUnknown(UpstreamReason),
     /// Its answer does not hold: signature, nonce, audience, expiry.
     #[error("the identity provider's answer does not hold: {}", .0.what)]
     Invalid(UpstreamReason),
@@ -96,6 +104,8 @@ impl UpstreamError {
             | Self::Denied(reason)
             | Self::Ended(reason)
             | Self::SomebodyElse(reason)
+            | Self::Guest(reason)
+            | Self::GuestUnknown(reason)
             | Self::Invalid(reason)
             | Self::Refused(reason)
             | Self::Away(reason) => reason,
@@ -122,4 +132,10 @@ pub trait IdentityProvider: Send + Sync {
 
     /// Asks whether the person is still welcome.
     async fn refresh(&self, token: &SecretString, now: Timestamp) -> Result<Refreshed, UpstreamError>;
+
+    /// All groups of a person who is in too many for an ID token (`Person::groups` is absent). Only a provider that does
+    /// not rotate its tokens has such people.
+    ///
+    /// `Away`, when the same may succeed later; any other error, when nobody will learn them so.
+    async fn groups(&self, token: &SecretString) -> Result<Vec<String>, UpstreamError>;
 }

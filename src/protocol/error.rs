@@ -31,6 +31,8 @@ pub enum ErrorCode {
     InvalidClientMetadata,
     /// RFC 6750 §3.1.
     InvalidToken,
+    /// RFC 6750 §3.1. Clients ask for the scopes that the challenge names, and come again.
+    InsufficientScope,
     /// OpenID Connect Core 1.0 §3.1.2.6.
     ConsentRequired,
 }
@@ -53,6 +55,7 @@ impl ErrorCode {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::ConsentRequired => "consent_required",
         }
     }
@@ -62,7 +65,7 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidClient | Self::InvalidToken => 401,
-            Self::AccessDenied => 403,
+            Self::AccessDenied | Self::InsufficientScope => 403,
             Self::ServerError => 500,
             Self::TemporarilyUnavailable => 503,
             Self::InvalidRequest

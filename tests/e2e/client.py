@@ -41,9 +41,10 @@ class Client:
         """The URLs that it opened in the browser, by this run and those before it."""
         return self._opened.read_text().splitlines()
 
-    def authorize_url(self) -> str:
-        """The URL that it opens to sign in."""
-        return until("the client to open its browser", lambda: self._running() and self.opened())[0]
+    def authorize_url(self, number: int = 1) -> str:
+        """The URL that it opens to sign in, for the first time or a later one."""
+        until(f"the client to open its browser ({number})", lambda: self._running() and len(self.opened()) >= number)
+        return self.opened()[number - 1]
 
     def said(self, lines: int = 1) -> str:
         """Its output, once that has so many lines."""

@@ -1,4 +1,4 @@
-"""What every test starts from: a demo of its own, a browser of its own, clients that end with it."""
+"""What every test starts from: an Entrada of its own, a browser of its own, servers and clients that end with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,9 @@ import pytest
 from browser import Browser
 from client import Client
 from demo import Demo
+from entrada import Entrada
+from ports import Port
+from server import Server
 
 SHOWN = pytest.StashKey[list[str]]()
 
@@ -34,6 +37,43 @@ def demo(pytestconfig: pytest.Config, tmp_path: Path):
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def entrada(pytestconfig: pytest.Config, tmp_path: Path):
+    """Where it will be is known. The test says what it serves."""
+    configured = Entrada(pytestconfig.getoption("entrada"), tmp_path)
+    yield configured
+    configured.stop()
+
+
+@pytest.fixture
+def port():
+    """Hands out ports that a server can be told to listen at."""
+    ports = []
+
+    def port() -> Port:
+        ports.append(Port())
+        return ports[-1]
+
+    yield port
+    for kept in ports:
+        kept.release()
+
+
+@pytest.fixture
+def run(tools: Path, tmp_path: Path):
+    """Runs a server until the test ends. It is told its port by `PORT`."""
+    servers = []
+
+    def run(name: str, port: Port, *command: str, **settings: str) -> Server:
+        servers.append(Server(name, list(command), port, tools, tmp_path, settings))
+        servers[-1].wait_until_ready()
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture

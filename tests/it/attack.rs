@@ -23,6 +23,9 @@ use entrada::ports::store::Listing;
 use entrada::ports::store::Store;
 use entrada::ports::store::StoreError;
 use futures_util::future::join_all;
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -339,12 +342,14 @@ async fn four_logins_fit_a_request_over_http2() {
     let address = listener.local_addr().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(accept(listener, entrada.router.clone(), FIRST_REQUEST, stopped));
-    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut http, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
     let mut seen = Vec::new();
     for code in [10, 1_500, 4_000] {
-        let url = format!("http://{address}/auth/callback?state=x&code={}", "c".repeat(code));
-        let answer =
-            http.get(url).header("cookie", &cookie).header("user-agent", "u".repeat(120)).send().await;
+        let url = format!("{ISSUER}/auth/callback?state=x&code={}", "c".repeat(code));
+        let request = Request::get(url).header("cookie", &cookie).header("user-agent", "u".repeat(120));
+        let answer = http.send_request(request.body(Body::empty()).unwrap()).await;
         seen.push((code, answer.map(|a| a.status().as_u16()).map_err(|e| e.to_string())));
     }
     assert!(seen.iter().all(|(_, status)| *status == Ok(403)), "{seen:?}");

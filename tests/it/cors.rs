@@ -135,7 +135,8 @@ async fn every_answer_can_be_read_refusals_too() {
     let refused = ask(&entrada, "POST", "/mcp", &[]).await;
     assert!(refused.header("www-authenticate").starts_with("Bearer resource_metadata="), "{refused:?}");
     let answered = ask(&entrada, "POST", "/mcp", &[("authorization", &bearer)]).await;
-    assert_eq!((answered.header("mcp-session-id"), answered.header("vary")), ("s1", "accept"));
+    assert_ne!(answered.header("mcp-session-id"), "", "sealed, but there");
+    assert_eq!(answered.header("vary"), "accept");
     let not_so = ask(&entrada, "PUT", "/token", &[]).await;
     assert_eq!((not_so.status.as_u16(), not_so.header("access-control-allow-origin")), (405, "*"));
 }

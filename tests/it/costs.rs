@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
+use entrada::domain::resource::Resource;
 use serde_json::json;
+use url::Url;
 
+use crate::support::api_key::made;
+use crate::support::api_key::new;
 use crate::support::browser::Browser;
 use crate::support::client::Client;
 use crate::support::client::Tokens;
@@ -42,6 +46,7 @@ const STRANGERS: &[(&str, u16, &[&str])] = &[
     ("a garbage token to revoke", 200, &[]),
     ("a 401 at the gateway", 401, &[]),
     ("a garbage access token", 401, &[]),
+    ("an API key that somebody made up", 401, &[]),
     ("metadata of the server", 200, &[]),
     ("metadata of the resource", 200, &[]),
     ("the keys", 200, &[]),
@@ -55,8 +60,8 @@ const SIGNED_IN: &[(&str, &[&str])] = &[
     ("a callback that comes again", &[]),
     ("a code", &["read grant", "replace grant"]),
     ("the first call", &[]),
-    ("a call 30 s after that", &["read grant"]),
-    ("another call within 30 s", &[]),
+    ("a call 20 s after that", &["read grant"]),
+    ("another call within 20 s", &[]),
     ("a refresh", &["read grant", "replace grant"]),
     ("the token before it, within the grace", &["read grant"]),
     ("a refresh that asks the identity provider", &["read grant", "replace grant"]),
@@ -73,7 +78,23 @@ const SIGNED_IN: &[(&str, &[&str])] = &[
     ("a revocation", &["read grant", "read grant", "replace grant"]),
     ("the same revocation again", &["read grant", "read grant"]),
     ("a call after it", &[]),
+    ("the first call with an API key", &[]),
+    ("a call with it 20 s after that", &["read key"]),
+    ("its use, a minute later", &["read key", "read use", "create use"]),
+    ("its use, where there was none", &[]),
 ];
+
+fn takes_keys(upstream: Option<Url>) -> Resource {
+    let mut resource = resource(ISSUER, "/mcp", upstream);
+    resource.allowed.keys = true;
+    resource
+}
+
+/// Whole, and not ours.
+async fn another_deployments_key() -> String {
+    let other = Entrada::with(Setup { resources: vec![takes_keys(None)], ..Setup::default() }).await;
+    made(&other, new("theirs")).await.text.expose().to_owned()
+}
 
 /// A stand whose store tells what it is asked.
 struct Stand {
@@ -87,7 +108,7 @@ impl Stand {
     async fn start() -> Self {
         let upstream = Upstream::start().await;
         let (store, decorate) = counted();
-        let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
+        let resources = vec![takes_keys(Some(upstream.url.clone()))];
         let entrada = Entrada::with(Setup { resources, decorate, ..Setup::default() }).await;
         let client = Client::register(&entrada).await;
         Self { entrada, store, client, _upstream: upstream }
@@ -150,6 +171,7 @@ impl Stand {
             }
             "a 401 at the gateway" => self.send("POST", "/mcp").await,
             "a garbage access token" => self.call("garbage").await,
+            "an API key that somebody made up" => self.call(&another_deployments_key().await).await,
             "metadata of the server" => entrada.get("/.well-known/oauth-authorization-server").await,
             "metadata of the resource" => entrada.get("/.well-known/oauth-protected-resource/mcp").await,
             "the keys" => entrada.get("/.well-known/jwks.json").await,
@@ -227,14 +249,16 @@ async fn a_sign_in_a_code_and_a_refresh_cost_what_they_have_to() {
 
     assert_eq!(stand.call(&tokens.access).await.status, 200);
     bill.note("the first call");
-    entrada.advance(30);
+    entrada.advance(20);
     bill.next().await;
     assert_eq!(stand.call(&tokens.access).await.status, 200);
-    bill.note("a call 30 s after that");
-    entrada.advance(29);
+    bill.note("a call 20 s after that");
+    entrada.advance(19);
     bill.next().await;
     assert_eq!(stand.call(&tokens.access).await.status, 200);
-    bill.note("another call within 30 s");
+    bill.note("another call within 20 s");
+    entrada.advance(20);
+    bill.next().await;
 
     let second = Tokens::of(&client.refresh(entrada, &tokens.refresh).await);
     bill.note("a refresh");
@@ -285,6 +309,19 @@ async fn a_sign_in_a_code_and_a_refresh_cost_what_they_have_to() {
     }
     assert_eq!(stand.call(&tokens.access).await.status, 401);
     bill.note("a call after it");
+
+    let key = made(entrada, new("ci")).await;
+    stand.store.take();
+    assert_eq!(stand.call(key.text.expose()).await.status, 200);
+    bill.note("the first call with an API key");
+    entrada.advance(20);
+    bill.next().await;
+    assert_eq!(stand.call(key.text.expose()).await.status, 200);
+    bill.note("a call with it 20 s after that");
+    entrada.auth.write_key_uses().await;
+    bill.note("its use, a minute later");
+    entrada.auth.write_key_uses().await;
+    bill.note("its use, where there was none");
 
     let named: Vec<&str> = bill.steps.iter().map(|(step, _)| *step).collect();
     assert_eq!(named, SIGNED_IN.iter().map(|(step, _)| *step).collect::<Vec<_>>());

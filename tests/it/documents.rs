@@ -7,21 +7,34 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
 use entrada::config;
 use entrada::demo::idp::Reply;
 use entrada::domain::event::EventName;
+use entrada::domain::tools::ToolPattern;
+use entrada::domain::tools::ToolScopes;
 use entrada::domain::vendor::NeedsSecret;
 use entrada::domain::vendor::VENDORS;
 use entrada::flows::administer::Selection;
+use entrada::flows::administer_keys::NewKey;
 use entrada::flows::block::Target;
 use entrada::flows::rotate::Rotation;
 use entrada::ports::store::Listing;
+use entrada::protocol::scope::Scopes;
+use url::Url;
 
+use crate::support::api_key::made;
+use crate::support::api_key::new;
 use crate::support::browser::Browser;
 use crate::support::client::Client;
 use crate::support::client::Tokens;
+use crate::support::client::code_of;
+use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
+use crate::support::entrada::resource;
 use crate::support::page::Page;
 use crate::support::published;
 use crate::support::race::Course;
@@ -44,6 +57,13 @@ pub fn is_current(document: &str, name: &str, table: &str) {
     } else {
         assert!(text == wanted, "{document}: {name} is out of date: BLESS=1 cargo test documents");
     }
+}
+
+/// `tests/e2e` runs this server, with clients that nobody here wrote.
+#[test]
+fn the_server_that_verifies_by_itself_is_the_one_on_the_page() {
+    let source = fs::read_to_string(file("examples/verify/src/main.rs")).unwrap();
+    is_current("docs/verify.md", "rust", &format!("```rust\n{source}```\n"));
 }
 
 #[test]
@@ -71,18 +91,32 @@ fn the_tables_are_current() {
     is_current("README.md", "vendors", &vendors);
 }
 
-#[test]
-fn the_configuration_of_the_readme_is_one() {
-    let readme = fs::read_to_string(file("README.md")).unwrap();
-    let (_, block) = readme.split_once("```toml\n").unwrap();
-    let (toml, _) = block.split_once("```").unwrap();
+/// The first block of TOML on a page.
+fn example(page: &str) -> String {
+    let text = fs::read_to_string(file(page)).unwrap();
+    let (_, block) = text.split_once("```toml\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+fn loads(toml: &str) {
     let directory = tempfile::tempdir().unwrap();
+    let ca = rcgen::generate_simple_self_signed(["ca.example.com".to_owned()]).unwrap().cert.pem();
+    let ca_file = directory.path().join("internal-ca.pem");
+    fs::write(&ca_file, ca).unwrap();
     let path = directory.path().join("entrada.toml");
-    fs::write(&path, toml).unwrap();
+    fs::write(&path, toml.replace("internal-ca.pem", ca_file.to_str().unwrap())).unwrap();
     let secret = ("ENTRADA_UPSTREAM__CLIENT_SECRET".into(), "secret".into());
     if let Err(problems) = config::load(Some(&path), [secret]) {
         panic!("{problems}");
     }
+}
+
+#[test]
+fn the_configurations_on_the_pages_are_some() {
+    let readme = example("README.md");
+    loads(&readme);
+    let (server, _) = readme.split_once("[[resource]]").unwrap();
+    loads(&format!("{server}{}", example("docs/gateway.md")));
 }
 
 #[test]
@@ -93,7 +127,10 @@ fn every_metric_is_described() {
         "src/adapters/cosmos/mod.rs",
         "src/adapters/measured.rs",
         "src/app/observe.rs",
-        "src/gateway/forward.rs",
+        "src/flows/tell_of_ends.rs",
+        "src/flows/under_way.rs",
+        "src/gateway/mod.rs",
+        "src/gateway/tell.rs",
     ] {
         let text = fs::read_to_string(file(source)).unwrap();
         let names = text.split('"').skip(1).step_by(2).filter(|name| name.starts_with("entrada_"));
@@ -122,7 +159,12 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     let course = Arc::new(Course::default());
     let there = Arc::clone(&course);
     let decorate = move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _;
-    let setup = Setup { decorate: Box::new(decorate), ..Setup::default() };
+    // Nobody has to listen there: what is refused at the gateway does not get so far.
+    let mut guarded = resource(ISSUER, "/mcp", Some(Url::parse("http://127.0.0.1:9/mcp").unwrap()));
+    guarded.allowed.keys = true;
+    guarded.forwarding.tools = ToolScopes(vec![(ToolPattern::new("*"), Scopes::parse("mcp.write"))]);
+    let resources = vec![guarded];
+    let setup = Setup { decorate: Box::new(decorate), resources, ..Setup::default() };
     let (entrada, web) = published::start_with(setup).await;
     let client = Client::register(&entrada).await;
 
@@ -160,6 +202,24 @@ async fn every_event_carries_the_fields_of_its_row_and_no_others() {
     ));
     client.refresh(&entrada, &tokens.refresh).await;
     entrada.script.honest();
+
+    let reading = client.authorize(&[("scope", "mcp.read")]);
+    let code = code_of(&Browser::default().sign_in(&entrada, &reading).await);
+    let bearer = format!("Bearer {}", Tokens::of(&client.redeem(&entrada, &code).await).access);
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+    let call = Request::post("/mcp")
+        .header("authorization", bearer)
+        .header("content-type", "application/json")
+        .body(Body::from(call))
+        .unwrap();
+    assert_eq!(entrada.send(call).await.status, 403);
+
+    let key = made(&entrada, NewKey { expires_in: Duration::from_secs(10), ..new("ci") }).await;
+    let call = Request::get("/mcp").header("x-api-key", key.text.expose()).body(Body::empty()).unwrap();
+    assert_eq!(entrada.send(call).await.status, 502);
+    entrada.auth.write_key_uses().await;
+    entrada.advance(9);
+    entrada.auth.tell_of_keys_that_end().await;
 
     entrada.auth.list_grants(&Selection::All).await.unwrap();
     let nobody = || "nobody.example".to_owned();

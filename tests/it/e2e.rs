@@ -189,6 +189,42 @@ async fn an_upload_reaches_the_server_while_it_is_being_sent() {
     nothing_of_the_client_arrived(&site.tools.arrived(), &[&held]);
 }
 
+/// rmcp asks for all that there is, unless told to begin with what it is asked for. Then it gives its host the challenge
+/// of a call that needs more, and the host asks.
+#[tokio::test]
+async fn a_client_that_is_refused_a_tool_gets_it_by_the_challenge_that_it_is_given() {
+    let site = Site::new().await;
+    let rules = "default_scopes = [\"mcp.read\"]\ntools = { \"*\" = \"mcp.read\", \"count\" = \"mcp.write\" }\n\n[log]";
+    let program = site.start_with(&site.settings().replace("[log]", rules)).await;
+    let challenge = mcp::challenge(&site).await;
+    let all = Authorizing::begin(&site, mcp::request(&challenge)).await;
+    assert_eq!(parameter(&all.authorize, "scope").as_deref(), Some("mcp.read mcp.write"), "its default");
+    let beginning = mcp::request(&challenge).with_initial_scope_selection();
+    let beginning = Authorizing::begin(&site, beginning).await;
+    assert_eq!(parameter(&beginning.authorize, "scope").as_deref(), Some("mcp.read"));
+    let back = beginning.signed_in(&site, 0).await.back;
+    let reader = beginning.finish(&back).await.unwrap().connect().await;
+    reader.call("whoami").await.unwrap();
+    let error = reader.call("count").await.expect_err("it needs mcp.write");
+    let challenge = error.auth_challenge().unwrap_or_default().to_owned();
+    for part in ["error=\"insufficient_scope\"", "scope=\"mcp.read mcp.write\""] {
+        assert!(challenge.contains(part), "{challenge}");
+    }
+    program.logged("reason", "insufficient_scope").await;
+    reader.call("whoami").await.expect("the session goes on");
+
+    let asking = mcp::request(&challenge).with_initial_scope_selection();
+    let asking = Authorizing::begin(&site, asking).await;
+    assert_eq!(parameter(&asking.authorize, "scope").as_deref(), Some("mcp.read mcp.write"));
+    let signed_in = asking.signed_in(&site, 0).await;
+    for words in ["Read your expenses", "Add expenses"] {
+        assert!(signed_in.consent.body.contains(words), "{words}: {}", signed_in.consent.body);
+    }
+    let writer = asking.finish(&signed_in.back).await.unwrap().connect().await;
+    site.tools.go_on();
+    assert_eq!(writer.call("count").await.unwrap(), "two");
+}
+
 #[tokio::test]
 async fn who_declines_goes_back_with_an_error_and_can_begin_again() {
     let site = Site::new().await;

@@ -81,7 +81,9 @@ fn each_target_is_there_for_the_fuzzer_and_has_seeds_for_nobody_else() {
     assert_eq!(listed("fuzz_targets"), names);
     assert_eq!(listed("seeds"), names);
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+    let readme = fs::read_to_string(fuzz().join("README.md")).unwrap();
     for name in names {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is not built");
+        assert!(readme.contains(&format!("\n| `{name}` | ")), "nothing says what {name} is");
     }
 }

@@ -26,7 +26,7 @@ const METADATA: &str = "/.well-known/oauth-authorization-server";
 /// `count` requests a minute.
 async fn stand(count: u32, proxies: usize) -> Entrada {
     let rate = Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_mins(1) };
-    with(Limits { per_address: Some(rate), proxies }).await
+    with(Limits { per_address: Some(rate), proxies, ..Limits::default() }).await
 }
 
 async fn with(limits: Limits) -> Entrada {
@@ -174,7 +174,7 @@ async fn people_get_a_page_that_says_what_to_do_and_clients_an_oauth_error() {
 #[tokio::test]
 async fn a_person_is_told_how_many_minutes() {
     let rate = Rate { count: NonZeroU32::new(7).unwrap(), period: Duration::from_hours(1) };
-    let entrada = with(Limits { per_address: Some(rate), proxies: 0 }).await;
+    let entrada = with(Limits { per_address: Some(rate), proxies: 0, ..Limits::default() }).await;
     for _ in 0..7 {
         status(&entrada, HERE).await;
     }
@@ -188,7 +188,7 @@ async fn at_the_gateway_only_requests_without_a_credential_count() {
     let upstream = Upstream::start().await;
     let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
     let rate = Rate { count: NonZeroU32::new(20).unwrap(), period: Duration::from_mins(1) };
-    let limits = Limits { per_address: Some(rate), proxies: 0 };
+    let limits = Limits { per_address: Some(rate), proxies: 0, ..Limits::default() };
     let entrada = Entrada::with(Setup { limits, resources, ..Setup::default() }).await;
     // Without a connection, which is an address too, and not HERE.
     let token = Client::register(&entrada).await.tokens(&entrada).await.access;
@@ -233,7 +233,7 @@ async fn probes_are_always_answered() {
 
 #[tokio::test]
 async fn off_is_off() {
-    let entrada = with(Limits { per_address: None, proxies: 0 }).await;
+    let entrada = with(Limits { per_address: None, proxies: 0, ..Limits::default() }).await;
     for _ in 0..1_300 {
         assert_eq!(status(&entrada, HERE).await, 200);
     }
@@ -266,7 +266,7 @@ async fn a_flood_of_false_tokens_is_answered_and_leaves_no_more_lines_than_the_l
     let upstream = Upstream::start().await;
     let resources = vec![resource(ISSUER, "/mcp", Some(upstream.url.clone()))];
     let rate = Rate { count: NonZeroU32::new(5).unwrap(), period: Duration::from_mins(1) };
-    let limits = Limits { per_address: Some(rate), proxies: 0 };
+    let limits = Limits { per_address: Some(rate), proxies: 0, ..Limits::default() };
     let entrada = Entrada::with(Setup { limits, resources, ..Setup::default() }).await;
     let with = |method: &str, target: &str| {
         Request::builder().method(method).uri(target).header("authorization", "Bearer x")

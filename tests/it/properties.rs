@@ -175,7 +175,11 @@ struct Stand {
     upstream: Upstream,
     client: Client,
     tokens: Tokens,
+    /// A session of this client's: what the upstream knows as [`SESSION`].
+    session: String,
 }
+
+const SESSION: &str = "session-1";
 
 impl Stand {
     fn new() -> Self {
@@ -190,7 +194,11 @@ impl Stand {
             let tokens = client.tokens(&entrada).await;
             (entrada, upstream, client, tokens)
         });
-        Self { runtime, entrada, upstream, client, tokens }
+        let mut stand = Self { runtime, entrada, upstream, client, tokens, session: String::new() };
+        stand.upstream.answers(200, &[("mcp-session-id", SESSION)]);
+        stand.session = stand.call(&[]).1["mcp-session-id"].to_str().unwrap().to_owned();
+        stand.upstream.answers(200, &[]);
+        stand
     }
 
     /// A request with these headers, as the upstream sees it, and the answer's headers.

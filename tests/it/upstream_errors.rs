@@ -91,7 +91,7 @@ async fn the_person_reads_what_a_number_means_and_the_client_an_oauth_error() {
             403,
             "access_denied",
             "upstream_denied",
-            "A policy of your organization",
+            "policy of your organization",
         ),
         ("access_denied", 999_999, 403, "access_denied", "upstream_denied", "does not let this account in"),
         ("access_denied", 90_094, 403, "access_denied", "upstream_denied", "grant it admin consent"),

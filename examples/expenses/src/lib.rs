@@ -5,6 +5,8 @@
 //! this one is about.
 
 mod caller;
+#[cfg(feature = "cosmos")]
+mod cosmos;
 mod expense;
 mod jwks;
 mod ledger;
@@ -21,6 +23,10 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 
 pub use crate::caller::Caller;
 pub use crate::caller::Claims;
+#[cfg(feature = "cosmos")]
+pub use crate::cosmos::CosmosLedger;
+#[cfg(feature = "cosmos")]
+pub use crate::cosmos::managed_identity;
 pub use crate::expense::Expense;
 pub use crate::ledger::FileLedger;
 pub use crate::ledger::Ledger;

@@ -72,6 +72,12 @@ const NEVER_DOWN: &[&str] = &[
     "x-powered-by",
 ];
 
+/// What the gateway says itself of every request.
+const OURS_UP: [(&str, &str); 2] = [("x-forwarded-host", "mcp.example.com"), ("x-forwarded-proto", "https")];
+
+/// The session that the caller has, as the upstream knows it.
+const SESSION: &str = "s1";
+
 /// What the gateway says itself of every answer.
 const OURS: [(&str, &str); 4] = [
     ("access-control-allow-origin", "*"),
@@ -96,10 +102,10 @@ pub fn headers(data: &[u8]) -> Verdict {
         return Verdict::Refused;
     };
     WAY.with(|way| {
-        let authorization = HeaderValue::from_str(&format!("Bearer {}", way.stand.issued.access)).unwrap();
-        let request = Request::builder().method(method).uri(target).header("authorization", authorization);
+        let request = Request::builder().method(method).uri(target).header("authorization", way.bearer());
         let Ok(mut request) = request.body(Body::empty()) else { return Verdict::Refused };
-        for (name, value) in lines.filter_map(header) {
+        let filled = |line: &str| header(&line.replace("{session}", &way.session));
+        for (name, value) in lines.filter_map(filled) {
             // Of a body that is not there; hyper would not send it.
             if name != "content-length" {
                 request.headers_mut().append(name, value);
@@ -118,8 +124,9 @@ fn normal(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }
 
-/// An Entrada before an upstream.
+/// An Entrada before an upstream. `{session}` in a header is the session that the caller has.
 struct Way {
+    session: String,
     stand: Stand,
     router: Router,
     upstream: Upstream,
@@ -142,17 +149,39 @@ impl Way {
                 tokio::spawn(serving.clone().serve(connection));
             }
         });
-        let router = stand
-            .runtime
-            .block_on(async { app::router(&stand.auth, &app::start::upstream_client().ok().unwrap()) });
-        Self { stand, router, upstream }
+        let router = stand.runtime.block_on(async {
+            let upstreams = app::upstreams::upstreams(&stand.auth.policy().resources).ok().unwrap();
+            app::router(&stand.auth, &upstreams)
+        });
+        let mut way = Self { session: String::new(), stand, router, upstream };
+        way.session = way.begun();
+        way
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.stand.issued.access)
+    }
+
+    /// A session, as its owner knows it.
+    fn begun(&self) -> String {
+        self.says(&format!("Mcp-Session-Id: {SESSION}"));
+        let request = Request::post("/mcp").header("authorization", self.bearer());
+        let request = request.body(Body::empty()).unwrap();
+        let answered = self.stand.runtime.block_on(self.router.clone().oneshot(request)).unwrap();
+        self.upstream.arrived.lock().unwrap().clear();
+        answered.headers()["mcp-session-id"].to_str().unwrap().to_owned()
+    }
+
+    /// What the upstream answers from now on.
+    fn says(&self, answer: &str) {
+        *self.upstream.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer.to_owned();
     }
 
     fn goes(&self, request: Request<Body>, answer: &str) -> Verdict {
         let sent = request.headers().clone();
         let path = request.uri().path();
         let gateway = path == "/mcp" || path.starts_with("/mcp/");
-        *self.upstream.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer.to_owned();
+        self.says(answer);
         let response = self.stand.runtime.block_on(async {
             let response = self.router.clone().oneshot(request).await.expect("the router never fails");
             let (parts, body) = response.into_parts();
@@ -167,7 +196,8 @@ impl Way {
         for head in &arrived {
             self.went_up(&sent, head);
         }
-        if gateway {
+        // Under another name than ours nothing of ours is there.
+        if gateway && response.status != 421 {
             came_down(&response.headers, arrived.is_empty());
         }
         if arrived.is_empty() || response.status != 200 { Verdict::Refused } else { Verdict::Accepted }
@@ -187,9 +217,12 @@ impl Way {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(',').map(|name| normal(name.trim())))
             .collect();
-        // What hyper says of the message itself.
-        let of_message = ["host", "content-length", "transfer-encoding", "authorization"];
+        // What hyper says of the message itself, and what we put there ourselves.
+        let of_message = ["host", "content-length", "transfer-encoding", "authorization", "mcp-session-id"];
         for (name, value) in &headers {
+            if OURS_UP.contains(&(name.as_str(), value)) {
+                continue;
+            }
             assert!(!NEVER_UP.contains(&name.as_str()), "{name} went up");
             assert!(!NEVER_UP_PREFIXES.iter().any(|prefix| name.starts_with(prefix)), "{name} went up");
             assert!(
@@ -197,11 +230,15 @@ impl Way {
                 "{name} was for one connection"
             );
             assert!(!value.contains(&self.stand.issued.access), "the caller's token went up as {name}");
+            assert!(name != "mcp-session-id" || *value == SESSION, "{value} is nobody's session");
         }
         let all = |wanted: &str| {
             headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>()
         };
         assert_eq!(all("host"), [self.upstream.authority.as_str()]);
+        for (name, value) in OURS_UP {
+            assert_eq!(all(name), [value]);
+        }
         let [ours] = all("authorization")[..] else { panic!("not one credential: {headers:?}") };
         assert!(ours.starts_with("Bearer ey"), "{ours}");
     }
@@ -241,6 +278,8 @@ fn came_down(headers: &HeaderMap, by_us: bool) {
         assert!(by_us || !cors || name == "access-control-expose-headers", "{name} came down");
         let ours = OURS.iter().find(|(ours, _)| *ours == name);
         assert!(ours.is_none_or(|(_, ours)| value == ours), "{name} says {value:?}");
+        // Sealed, it is longer than what the seal adds.
+        assert!(name != "mcp-session-id" || value.len() > 36, "{value:?} is the upstream's own");
         assert!(
             name != "www-authenticate" || value.as_bytes().starts_with(b"Bearer "),
             "a challenge came down"

@@ -6,6 +6,7 @@ pub mod client_assertions;
 pub mod documents;
 pub mod envelopes;
 pub mod gateway;
+pub mod jsonrpc;
 pub mod outside;
 pub mod references;
 pub mod registration;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("envelopes", envelopes::run),
     ("gateway_headers", gateway::headers),
     ("gateway_paths", gateway::paths),
+    ("jsonrpc", jsonrpc::run),
     ("references", references::run),
     ("registration", registration::run),
     ("token", token::run),

@@ -28,6 +28,7 @@ use entrada::ports::idp::SignInAnswer;
 use entrada::ports::idp::SignInRequest;
 use entrada::ports::idp::SignedIn;
 use entrada::ports::idp::UpstreamError;
+use entrada::ports::root_key::Place;
 use entrada::ports::root_key::RootKeyError;
 use entrada::ports::root_key::RootKeyStore;
 use entrada::ports::store::Listing;
@@ -80,7 +81,11 @@ impl RootKeyStore for OneRootKey {
         panic!("a root key was added")
     }
 
-    async fn keep_only(&self, _: Generation) -> Result<(), RootKeyError> {
+    async fn withdraw(&self, _: &RootKey) -> Result<(), RootKeyError> {
+        panic!("a root key was taken back")
+    }
+
+    async fn keep_only(&self, _: &RootKey) -> Result<(), RootKeyError> {
         panic!("a root key was dropped")
     }
 
@@ -88,8 +93,8 @@ impl RootKeyStore for OneRootKey {
         Duration::ZERO
     }
 
-    fn place(&self) -> String {
-        "nowhere".to_owned()
+    fn place(&self) -> Place {
+        Place::File("nowhere".to_owned())
     }
 }
 
@@ -123,6 +128,10 @@ impl IdentityProvider for NeverAsked {
 
     async fn refresh(&self, _: &SecretString, _: Timestamp) -> Result<Refreshed, UpstreamError> {
         panic!("the identity provider was asked whether somebody is welcome")
+    }
+
+    async fn groups(&self, _: &SecretString) -> Result<Vec<String>, UpstreamError> {
+        panic!("the identity provider was asked for groups")
     }
 }
 

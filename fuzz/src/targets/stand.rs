@@ -7,12 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entrada::domain::access_token::Minted;
 use entrada::domain::access_token::UnverifiedClaims;
+use entrada::domain::allowed::Allowed;
 use entrada::domain::brand::Brand;
 use entrada::domain::client::Client;
 use entrada::domain::client::ConfiguredClient;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::document::Document;
 use entrada::domain::document::WriteId;
+use entrada::domain::forwarding::Forwarding;
 use entrada::domain::grant::Grant;
 use entrada::domain::grant::GrantBody;
 use entrada::domain::grant::GrantId;
@@ -35,6 +37,7 @@ use entrada::domain::root_check::RootCheck;
 use entrada::domain::signing::SigningAlg;
 use entrada::domain::signing::SigningKeyRecord;
 use entrada::domain::signing_keys::StoredSigningKeys;
+use entrada::domain::tools::ImpliedScopes;
 use entrada::domain::trust::Trust;
 use entrada::flows::AuthServer;
 use entrada::flows::Ports;
@@ -345,8 +348,11 @@ fn policy(clients: &[Known], upstream: Option<Url>) -> Policy {
         name: path.to_owned(),
         scopes: scopes.iter().map(|scope| ((*scope).to_owned(), format!("What {scope} is"))).collect(),
         default_scopes: scopes.iter().copied().collect(),
+        implied: ImpliedScopes::default(),
         claims: Vec::new(),
         access: minutes(60),
+        allowed: Allowed { keys: true, ..Allowed::default() },
+        forwarding: Forwarding::default(),
     };
     let resources = vec![
         resource("/mcp", &["mcp.read", "mcp.write"], upstream),
@@ -354,6 +360,7 @@ fn policy(clients: &[Known], upstream: Option<Url>) -> Policy {
     ];
     Policy {
         issuer: Issuer::parse(ISSUER).unwrap(),
+        hosts: Vec::new(),
         signing_alg: SigningAlg::ES256,
         lifetimes: Lifetimes {
             login: minutes(15),

@@ -2,6 +2,7 @@
 //! else is presented as it is.
 
 use entrada::domain::access_token::UnverifiedClaims;
+use entrada::domain::api_key::PREFIX;
 use entrada::domain::block::Blocks;
 use entrada::domain::client::Client;
 use entrada::domain::grant::Phase;
@@ -36,6 +37,7 @@ pub fn run(data: &[u8]) -> Verdict {
 /// `signed` is what stands in the token, if we have just signed it.
 fn presented(token: &str, signed: Option<&Value>) -> Verdict {
     let accepted = GATEWAY.with(|stand| opens(stand, token, signed));
+    GATEWAY.with(|stand| is_no_key(stand, token));
     let garbage = signed.is_none() && !accepted;
     REVOCATION.with(|stand| ends(stand, token, garbage));
     verdict(accepted)
@@ -46,7 +48,7 @@ fn opens(stand: &Stand, token: &str, signed: Option<&Value>) -> bool {
     let mut accepted = false;
     for resource in stand.auth.policy().resources.iter() {
         let Ok(caller) = stand.runtime.block_on(stand.auth.verify(token, resource)) else { continue };
-        let claims = caller.claims();
+        let claims = caller.credential.claims();
         assert_eq!((claims.iss.as_str(), &claims.aud), (ISSUER, &resource.identifier));
         assert!(NOW < claims.exp && claims.nbf.0 <= NOW.0 + 60, "{claims:?} is of another time");
         of_a_grant(stand, claims, signed);
@@ -54,6 +56,20 @@ fn opens(stand: &Stand, token: &str, signed: Option<&Value>) -> bool {
     }
     assert_eq!(stand.store.asked().writes, [], "a call wrote");
     accepted
+}
+
+/// Nobody has made a key: none is found, and none is looked for.
+fn is_no_key(stand: &Stand, text: &str) {
+    let key = format!("{PREFIX}{text}");
+    for resource in stand.auth.policy().resources.iter() {
+        for text in [text, &key] {
+            assert!(
+                stand.runtime.block_on(stand.auth.verify_key(text, resource)).is_err(),
+                "nobody issued it"
+            );
+        }
+    }
+    assert_eq!(stand.store.asked().reads, [], "a key that nobody made was looked up");
 }
 
 /// What does it end, and rightly so?
@@ -83,10 +99,13 @@ fn of_a_grant(stand: &Stand, told: &UnverifiedClaims, signed: Option<&Value>) {
     assert!(live, "{told:?} is of no grant that lives");
     match signed {
         Some(signed) => {
-            for (claim, value) in
-                [("iss", &told.iss), ("aud", &told.aud), ("sub", &told.sub), ("sid", &told.sid)]
-            {
-                assert_eq!(signed[claim].as_str(), Some(value.as_str()), "{claim} is another");
+            for (claim, value) in [
+                ("iss", Some(&told.iss)),
+                ("aud", Some(&told.aud)),
+                ("sub", Some(&told.sub)),
+                ("sid", told.sid.as_ref()),
+            ] {
+                assert_eq!(signed[claim].as_str(), value.map(String::as_str), "{claim} is another");
             }
         }
         None => assert_eq!(*told, claims(&stand.grants[2]), "nobody issued it"),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use azure_data_cosmos::CosmosError;
 use tokio::time::timeout;
 
+use crate::adapters::pause::jittered;
+use crate::adapters::pause::rest;
 use crate::ports::store::StoreError;
 
 /// The first pause between two requests; each one after it is twice as long, up to `MAX_PAUSE`.
@@ -111,24 +113,4 @@ impl Patience {
         .await;
         done.unwrap_or_else(|_| Err(StoreError::Away(why)))
     }
-}
-
-/// Waits. Nothing is to happen that could be waited for: what answers again does not say so.
-#[expect(clippy::disallowed_methods, reason = "a pause between two requests to a service that is in trouble")]
-pub(super) async fn rest(pause: Duration) {
-    tokio::time::sleep(pause).await;
-}
-
-/// Between half of it and all of it, so that those who failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let half = pause / 2;
-    half + half.mul_f64(f64::from(fraction()) / 256.0)
-}
-
-/// Not a secret, so any byte that differs from call to call and from replica to replica will do.
-fn fraction() -> u8 {
-    use std::hash::BuildHasher;
-    use std::hash::Hasher;
-    let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    hash.to_be_bytes()[0]
 }

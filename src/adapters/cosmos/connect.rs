@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use url::Host;
 use url::Url;
 
+use crate::adapters::pause::rest;
 use crate::domain::time::Timestamp;
 
 use super::account;
@@ -133,7 +134,7 @@ pub(super) async fn container(
         let opened = timeout(settings.patience, open(client, settings)).await;
         match opened.unwrap_or_else(|_| Err(ConnectError::Away("it did not answer in time".to_owned()))) {
             Err(ConnectError::Away(_)) if asked < CONNECTING => {
-                super::attempt::rest(Duration::from_millis(100 << asked)).await;
+                rest(Duration::from_millis(100 << asked)).await;
             }
             opened => return opened,
         }

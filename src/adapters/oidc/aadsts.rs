@@ -2,7 +2,7 @@
 //!
 //! The meanings are those of Microsoft's list,
 //! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>. It lacks 28000, 650053, 70021,
-//! 700213, 70044 and 9010010, whose texts many people have quoted. Numbers may change, the list says: one that
+//! 700211, 700212, 700213, 7002138, 70044 and 9010010, whose texts many people have quoted. Numbers may change, the list says: one that
 //! is not here falls back on the OAuth error.
 
 /// A row of the table.
@@ -19,8 +19,10 @@ pub(super) struct Row {
 pub(super) enum Meaning {
     /// The person declined.
     Declined,
-    /// This account or device is not let in, or nobody has consented.
+    /// This account or device is not let in.
     Denied,
+    /// Nobody has consented who may.
+    NotConsented,
     /// It has ended, or needs the person once more: starting again helps.
     Again,
     /// Our registration or our settings are wrong.
@@ -78,13 +80,13 @@ const TABLE: &[Row] = &[
     new(
         &[16_000, 16_003, 50_014, 50_020, 50_034, 51_004, 90_072],
         Meaning::Denied,
-        "This account is not known in the organization that this server is for. Start again and sign in with an account that is, or ask an administrator of that organization to add yours as a guest.",
+        "This account is not known in the organization that this server is for. Start again and sign in with an account that is, or ask an administrator of that organization to add yours as a guest, if this server lets guests in.",
     ),
     // What an administrator of the tenant can do.
     new(
         &[50_105],
         Meaning::Denied,
-        "Your account is not among those that may use this server. Ask an administrator of your organization to assign you to the enterprise application of this server.",
+        "Your account is not among those that may use this server. Ask an administrator of your organization to assign you to the enterprise application of this server: in the Microsoft Entra admin center, at Enterprise apps, the one with the application ID below, Users and groups.",
     ),
     new(
         &[50_057],
@@ -104,7 +106,7 @@ const TABLE: &[Row] = &[
     new(
         &[53_003, 530_032],
         Meaning::Denied,
-        "A policy of your organization blocks this sign-in. An administrator of your organization finds which one in the sign-in log, by the correlation ID.",
+        "A Conditional Access policy of your organization blocks this sign-in. An administrator of your organization finds which one in the sign-in logs of the Microsoft Entra admin center, by the correlation ID below.",
     ),
     new(
         &[53_011, 530_034],
@@ -113,8 +115,8 @@ const TABLE: &[Row] = &[
     ),
     new(
         &[65_001, 90_008, 90_094, 90_095],
-        Meaning::Denied,
-        "Your organization has not consented to this server's application yet. Ask an administrator of your organization to grant it admin consent.",
+        Meaning::NotConsented,
+        "Your organization has not consented to this server's application yet. Ask an administrator of your organization to grant it admin consent, at the address below; then start again from your application.",
     ),
     // What whoever runs the server can do.
     new(
@@ -130,12 +132,17 @@ const TABLE: &[Row] = &[
     new(
         &[7_000_218],
         Meaning::Refused,
-        "The sign-in service has got no credential from this server. Whoever runs the server has to check upstream.client_secret.",
+        "The sign-in service has got no credential from this server. Whoever runs the server has to check upstream.credential, and under which platform its redirect URI is registered: it has to be Web.",
     ),
     new(
-        &[70_021, 700_213],
+        &[70_021, 700_211, 700_212, 700_213, 7_002_138],
         Meaning::Refused,
         "The sign-in service knows no federated credential that fits this server. Whoever runs the server has to compare its issuer, subject and audience; one that was just made takes some minutes to count.",
+    ),
+    new(
+        &[700_024, 700_027],
+        Meaning::Refused,
+        "The sign-in service does not accept what this server proves itself by. Whoever runs the server has to compare upstream.certificate_file with the certificates of the application, which expire, and the server's clock with the time.",
     ),
     new(
         &[700_025],
@@ -215,7 +222,9 @@ mod tests {
             assert!(sentence.ends_with('.') && sentence.is_ascii(), "{codes:?}");
             let who: &[&str] = match meaning {
                 Meaning::Declined | Meaning::Again => &["tart again"],
-                Meaning::Denied => &["tart again", "sk an administrator", "An administrator"],
+                Meaning::Denied | Meaning::NotConsented => {
+                    &["tart again", "sk an administrator", "An administrator"]
+                }
                 Meaning::Refused => &["hoever runs the server"],
                 Meaning::Away => &["Try again"],
             };

@@ -26,7 +26,8 @@ use crate::domain::time::Timestamp;
 use crate::ports::idp::UpstreamError;
 
 use super::failure::invalid;
-use super::failure::somebody_else;
+use super::key_set::KeySet;
+use super::realm::Realm;
 
 /// How far the provider's clock may be from ours.
 const SKEW: Duration = Duration::from_secs(120);
@@ -42,6 +43,8 @@ type Token =
 pub(super) struct OtherClaims {
     /// RFC 7519 §4.1.5. A fraction is allowed (§2, `NumericDate`).
     nbf: Option<f64>,
+    /// Whether the account is a member of the tenant (0) or a guest (1), where the registration asks for that.
+    pub acct: Option<Value>,
     pub tid: Option<String>,
     pub oid: Option<String>,
     pub roles: Option<Names>,
@@ -75,6 +78,8 @@ impl Names {
 /// What an ID token has to say.
 pub(super) struct Expected<'a> {
     pub client_id: &'a str,
+    pub realm: &'a Realm,
+    /// As the metadata have it.
     pub issuer: &'a str,
     /// `None` for a refresh: a nonce belongs to a request of the browser's (OpenID Connect Core 1.0 §12.2).
     pub nonce: Option<&'a str>,
@@ -94,21 +99,19 @@ pub(super) enum Doubt {
 ///
 /// The issuer is compared here, after the signature, and not by the verifier, which would look at it
 /// first: that somebody else vouched is a conclusion that ends sessions, so it needs a signature.
-pub(super) fn verify(
-    token: &str,
-    keys: &CoreJsonWebKeySet,
-    expected: &Expected<'_>,
-) -> Result<Claims, Doubt> {
+pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, Doubt> {
     let certain = |error| Err(Doubt::Certain(error));
     let Ok(token) = Token::from_str(token) else {
         return certain(invalid("what it sent is not an ID token"));
     };
-    let Some(verifier) = verifier(keys, expected) else {
+    let Some(verifier) = verifier(&keys.keys, expected) else {
         return certain(invalid("its issuer is not a URL"));
     };
     let claims = token.claims(&verifier, is_nonce(expected.nonce)).map_err(doubt)?;
-    if claims.issuer().as_str() != expected.issuer {
-        return certain(somebody_else("the ID token is of another issuer"));
+    let issuer = expected.realm.issuer_of(expected.issuer, claims).map_err(Doubt::Certain)?;
+    let key = token.signing_key(&verifier);
+    if !key.is_ok_and(|key| keys.is_for(key, |of| expected.realm.is_issuer(of, &issuer, claims))) {
+        return certain(invalid("the ID token is signed by a key that is for another issuer"));
     }
     if claims.authorized_party().is_some_and(|party| party.as_str() != expected.client_id) {
         return certain(invalid("the ID token was issued to another application"));
@@ -124,7 +127,8 @@ pub(super) fn verify(
 }
 
 fn verifier<'a>(keys: &CoreJsonWebKeySet, expected: &Expected<'a>) -> Option<Verifier<'a>> {
-    let issuer = IssuerUrl::new(expected.issuer.to_owned()).ok()?;
+    // It is not compared there, and a template is no URL.
+    let issuer = IssuerUrl::new(expected.realm.address().to_owned()).ok()?;
     let now = expected.now;
     // `exp` must lie after this instant: the skew is given to the token. The verifier wants the instant
     // in a type of another crate's, which the standard library's converts into.

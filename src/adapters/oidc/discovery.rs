@@ -1,5 +1,4 @@
 use http::StatusCode;
-use openidconnect::core::CoreJsonWebKeySet;
 use serde::Deserialize;
 use url::Url;
 
@@ -8,12 +7,13 @@ use crate::ports::idp::UpstreamError;
 use super::client_authentication::ClientAuthentication;
 use super::failure::away;
 use super::http_client::HttpClient;
+use super::key_set::KeySet;
 use super::realm::Realm;
 use super::refusal::of_document;
 
 /// What we use of the provider's metadata, checked.
 pub(super) struct Discovered {
-    /// What ID tokens have to name as their issuer.
+    /// What ID tokens have to name as their issuer; for several tenants a template of it.
     pub issuer: String,
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
@@ -64,14 +64,13 @@ pub(super) async fn discover(http: &HttpClient, realm: &Realm) -> Result<Discove
     })
 }
 
-/// Fetches the key set (RFC 7517 §5). Keys of unknown kinds are left out.
-pub(super) async fn fetch_keys(http: &HttpClient, url: &Url) -> Result<CoreJsonWebKeySet, UpstreamError> {
+/// Fetches the key set (RFC 7517 §5).
+pub(super) async fn fetch_keys(http: &HttpClient, url: &Url) -> Result<KeySet, UpstreamError> {
     let answer = http.get(url).await?;
     if answer.status != StatusCode::OK {
         return Err(of_document(&answer, "it does not publish its keys"));
     }
-    let keys: CoreJsonWebKeySet =
-        serde_json::from_slice(&answer.body).map_err(|_| away("its key set cannot be read"))?;
+    let keys = KeySet::read(&answer.body).ok_or_else(|| away("its key set cannot be read"))?;
     // An empty set would take the place of a good one.
-    if keys.keys().is_empty() { Err(away("its key set has no key that we can use")) } else { Ok(keys) }
+    if keys.is_empty() { Err(away("its key set has no key that we can use")) } else { Ok(keys) }
 }

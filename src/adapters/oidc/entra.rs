@@ -9,7 +9,7 @@ use super::claims::Names;
 use super::failure::somebody_else;
 
 /// Stands for the tenant in the metadata of an authority that serves many.
-const PLACEHOLDER: &str = "{tenantid}";
+pub(super) const PLACEHOLDER: &str = "{tenantid}";
 
 /// The issuer of a tenant's version 2 tokens. Version 1 has another host and other claims, and is not
 /// accepted.
@@ -17,9 +17,9 @@ pub(super) fn issuer(authority: &Url, tenant: &str) -> String {
     format!("{}/{tenant}/v2.0", authority.as_str().trim_end_matches('/'))
 }
 
-/// Whether the issuer in the metadata is this one, or a template of it.
-pub(super) fn is_issuer(published: &str, issuer: &str, tenant: &str) -> bool {
-    published.replace(PLACEHOLDER, tenant) == issuer
+/// The issuer of a tenant, of an issuer that may be a template.
+pub(super) fn of_tenant(issuer: &str, tenant: &str) -> String {
+    issuer.replace(PLACEHOLDER, tenant)
 }
 
 /// A GUID as Entra writes it, in lower case. `None` for the other ways to write one.
@@ -28,16 +28,28 @@ pub(super) fn guid(text: &str) -> Option<String> {
     canonical.eq_ignore_ascii_case(text).then_some(canonical)
 }
 
-/// Who it is: `tid` has to be the tenant, and `oid` has to be there (it needs the scope `profile`).
+/// The tenant that the claims are of, if it is one of these.
+pub(super) fn tenant(claims: &Claims, tenants: &[String]) -> Result<String, UpstreamError> {
+    let tid = claims.additional_claims().tid.as_deref().and_then(guid);
+    tid.filter(|tid| tenants.contains(tid)).ok_or_else(|| somebody_else("the ID token is of another tenant"))
+}
+
+/// Who it is: `tid` has to be one of the tenants, and `oid` has to be there (it needs the scope `profile`).
 ///
 /// The issuer has the tenant in it and was compared; `tid` is what everything downstream goes by.
-pub(super) fn subject(claims: &Claims, tenant: &str) -> Result<Subject, UpstreamError> {
+pub(super) fn subject(claims: &Claims, tenants: &[String]) -> Result<Subject, UpstreamError> {
     let other = claims.additional_claims();
-    let tid = other.tid.as_deref().and_then(guid).filter(|tid| tid == tenant);
-    let tid = tid.ok_or_else(|| somebody_else("the ID token is of another tenant"))?;
+    let tid = tenant(claims, tenants)?;
     let oid = other.oid.as_deref().and_then(guid);
     let oid = oid.ok_or_else(|| somebody_else("the ID token names no object of the tenant"))?;
     Ok(Subject::Entra { tid, oid })
+}
+
+/// Whether somebody is a guest of the tenant, if the token says so. A number that nobody knows is no member's.
+pub(super) fn is_guest(claims: &Claims) -> Option<bool> {
+    let said = claims.additional_claims().acct.as_ref()?;
+    let number = said.as_u64().or_else(|| said.as_str()?.parse().ok());
+    Some(number != Some(0))
 }
 
 /// The groups of a person, as far as a token has room for them.
@@ -65,6 +77,7 @@ mod tests {
     use super::*;
 
     const TENANT: &str = "7d1b6f0a-0000-4000-8000-0000000000aa";
+    const OTHER: &str = "7d1b6f0a-0000-4000-8000-0000000000bb";
     const OBJECT: &str = "0a1c0de0-0000-4000-8000-000000000001";
 
     fn claims(other: Value) -> Claims {
@@ -78,15 +91,15 @@ mod tests {
         for authority in ["https://login.microsoftonline.com", "https://login.microsoftonline.com/"] {
             let issuer = issuer(&Url::parse(authority).unwrap(), TENANT);
             assert_eq!(issuer, format!("https://login.microsoftonline.com/{TENANT}/v2.0"));
-            assert!(is_issuer(&issuer, &issuer, TENANT));
-            assert!(is_issuer("https://login.microsoftonline.com/{tenantid}/v2.0", &issuer, TENANT));
+            assert_eq!(of_tenant(&issuer, TENANT), issuer);
+            assert_eq!(of_tenant("https://login.microsoftonline.com/{tenantid}/v2.0", TENANT), issuer);
             for other in [
                 "https://sts.windows.net/{tenantid}/".to_owned(),
                 "https://login.microsoftonline.us/{tenantid}/v2.0".to_owned(),
                 format!("https://login.microsoftonline.com/{TENANT}/v2.0/"),
                 format!("https://login.microsoftonline.com/{OBJECT}/v2.0"),
             ] {
-                assert!(!is_issuer(&other, &issuer, TENANT), "{other}");
+                assert_ne!(of_tenant(&other, TENANT), issuer, "{other}");
             }
         }
     }
@@ -95,7 +108,8 @@ mod tests {
     fn a_subject_is_two_guids_in_lower_case() {
         let upper = claims(json!({ "tid": TENANT.to_uppercase(), "oid": OBJECT.to_uppercase() }));
         let expected = Subject::Entra { tid: TENANT.into(), oid: OBJECT.into() };
-        assert_eq!(subject(&upper, TENANT), Ok(expected));
+        let tenants = [OTHER.to_owned(), TENANT.to_owned()];
+        assert_eq!(subject(&upper, &tenants), Ok(expected));
         for other in [
             json!({ "oid": OBJECT }),
             json!({ "tid": TENANT }),
@@ -105,8 +119,21 @@ mod tests {
             json!({ "tid": OBJECT, "oid": OBJECT }),
             json!({ "tid": TENANT.replace('-', ""), "oid": OBJECT }),
         ] {
-            let verdict = subject(&claims(other.clone()), TENANT);
+            let verdict = subject(&claims(other.clone()), &tenants);
             assert!(matches!(verdict, Err(UpstreamError::SomebodyElse(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_guest_is_who_is_no_member() {
+        let guest = |acct: Value| is_guest(&claims(json!({ "acct": acct })));
+        assert_eq!(is_guest(&claims(json!({}))), None);
+        assert_eq!(guest(Value::Null), None);
+        for member in [json!(0), json!("0")] {
+            assert_eq!(guest(member), Some(false));
+        }
+        for other in [json!(1), json!("1"), json!(2), json!(-1), json!(""), json!(false), json!([0])] {
+            assert_eq!(guest(other.clone()), Some(true), "{other}");
         }
     }
 

@@ -19,6 +19,14 @@ pub(super) fn somebody_else(what: &'static str) -> UpstreamError {
     UpstreamError::SomebodyElse(because(what))
 }
 
+pub(super) fn guest(what: &'static str) -> UpstreamError {
+    UpstreamError::Guest(because(what))
+}
+
+pub(super) fn guest_unknown(what: &'static str) -> UpstreamError {
+    UpstreamError::GuestUnknown(because(what))
+}
+
 fn because(what: &'static str) -> UpstreamReason {
     UpstreamReason { what, ..UpstreamReason::default() }
 }

@@ -7,6 +7,8 @@ use http::header::AUTHORIZATION;
 use http::header::CONTENT_TYPE;
 use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::ports::idp::UpstreamError;
@@ -19,6 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest honest answer is a key set, of some 20 KiB.
 const MAX_ANSWER: usize = 256 * 1024;
+/// Microsoft Graph lists up to 11,000 groups, by GUID.
+const MAX_LIST: usize = 1024 * 1024;
 
 /// The one HTTP client for the provider.
 ///
@@ -56,7 +60,7 @@ impl HttpClient {
     }
 
     pub(super) async fn get(&self, url: &Url) -> Result<Answer, UpstreamError> {
-        send(url, self.0.get(url.clone())).await
+        send(url, self.0.get(url.clone()), MAX_ANSWER).await
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`).
@@ -71,11 +75,26 @@ impl HttpClient {
         if let Some(credentials) = authorization {
             request = request.header(AUTHORIZATION, credentials);
         }
-        send(url, request).await
+        send(url, request, MAX_ANSWER).await
+    }
+
+    /// Posts JSON, with a bearer token; the answer may be a long list.
+    pub(super) async fn post_json(
+        &self,
+        url: &Url,
+        json: String,
+        token: &SecretString,
+    ) -> Result<Answer, UpstreamError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| away("its access token is none"))?;
+        bearer.set_sensitive(true);
+        let json_type = HeaderValue::from_static("application/json");
+        let request = self.0.post(url.clone()).header(CONTENT_TYPE, json_type).header(AUTHORIZATION, bearer);
+        send(url, request.body(json), MAX_LIST).await
     }
 }
 
-async fn send(url: &Url, request: RequestBuilder) -> Result<Answer, UpstreamError> {
+async fn send(url: &Url, request: RequestBuilder, max: usize) -> Result<Answer, UpstreamError> {
     // Discovery has checked every address already. This is where a forgotten check would cost most.
     if !is_safe(url) {
         return Err(away("its address is neither https nor on this machine"));
@@ -85,7 +104,7 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Answer, UpstreamErro
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > max {
             return Err(away("it answered at excessive length"));
         }
         body.extend_from_slice(&chunk);

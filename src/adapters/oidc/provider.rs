@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openidconnect::core::CoreJsonWebKeySet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -17,6 +16,7 @@ use crate::ports::idp::SignInRequest;
 use crate::ports::idp::SignedIn;
 use crate::ports::idp::UpstreamError;
 
+use super::Kind;
 use super::Settings;
 use super::SettingsError;
 use super::claims::Doubt;
@@ -26,13 +26,19 @@ use super::discovery::Discovered;
 use super::discovery::discover;
 use super::discovery::fetch_keys;
 use super::failure::invalid;
+use super::failure::refused;
+use super::graph;
 use super::http_client::HttpClient;
 use super::http_client::REQUEST_TIMEOUT;
 use super::kept::Kept;
+use super::key_set::KeySet;
 use super::realm::Realm;
+use super::refusal::not_groups;
 use super::refusal::of_sign_in;
+use super::spread::Spread;
 use super::token_endpoint::Redeemed;
 use super::token_endpoint::Registration;
+use super::token_endpoint::There;
 use super::token_endpoint::Tokens;
 
 /// Asked for always: who it is, and a refresh token to ask again with.
@@ -45,7 +51,7 @@ pub struct OidcProvider {
     clock: Arc<dyn Clock>,
     http: HttpClient,
     discovered: Kept<Discovered>,
-    keys: Kept<CoreJsonWebKeySet>,
+    keys: Kept<KeySet>,
 }
 
 impl fmt::Debug for OidcProvider {
@@ -84,13 +90,17 @@ impl OidcProvider {
             }
         }
         let scope = scopes.join(" ");
+        if matches!(settings.kind, Kind::Oidc { .. }) && !settings.proof.is_secret() {
+            return Err(SettingsError::Proof);
+        }
         Ok(Self {
-            realm: Realm::new(settings.kind)?,
+            realm: Realm::new(settings.kind, &settings.client_id)?,
             registration: Registration {
                 client_id: settings.client_id,
-                client_secret: settings.client_secret,
+                proof: settings.proof,
                 redirect_uri: settings.redirect_uri,
                 scope,
+                spread: Spread::default(),
             },
             clock,
             http,
@@ -108,8 +118,18 @@ impl OidcProvider {
     async fn redeem_with(&self, redeemed: &Redeemed<'_>) -> Result<Answered, UpstreamError> {
         let discovered = self.discovered().await?;
         let keys = self.keys.get(self.clock.now(), fetch_keys(&self.http, &discovered.jwks_uri)).await?;
-        let tokens = self.registration.request(&self.http, &self.realm, &discovered, redeemed).await?;
+        let tokens = self.tokens(&discovered, redeemed, &self.registration.scope).await?;
         Ok(Answered { discovered, keys, tokens })
+    }
+
+    async fn tokens(
+        &self,
+        discovered: &Discovered,
+        redeemed: &Redeemed<'_>,
+        scope: &str,
+    ) -> Result<Tokens, UpstreamError> {
+        let (http, realm, clock) = (&self.http, &self.realm, self.clock.as_ref());
+        self.registration.request(&There { http, realm, discovered, clock }, redeemed, scope).await
     }
 
     /// Who the ID token is about.
@@ -122,6 +142,7 @@ impl OidcProvider {
     ) -> Result<Person, UpstreamError> {
         let expected = Expected {
             client_id: &self.registration.client_id,
+            realm: &self.realm,
             issuer: &answered.discovered.issuer,
             nonce,
             access_token: &answered.tokens.access_token,
@@ -147,7 +168,7 @@ impl OidcProvider {
 /// An answer of the token endpoint, and what it is judged by.
 struct Answered {
     discovered: Arc<Discovered>,
-    keys: Arc<CoreJsonWebKeySet>,
+    keys: Arc<KeySet>,
     tokens: Tokens,
 }
 
@@ -207,5 +228,14 @@ impl IdentityProvider for OidcProvider {
             None => Ok(None),
         };
         Ok(Refreshed { person, refresh_token: answered.tokens.refresh_token() })
+    }
+
+    async fn groups(&self, token: &SecretString) -> Result<Vec<String>, UpstreamError> {
+        let root = self.realm.graph().ok_or_else(|| refused("there is no Microsoft Graph"))?;
+        let discovered = self.discovered().await?;
+        let redeemed = Redeemed::RefreshToken(token);
+        // What is said there is about Microsoft Graph, not about the session.
+        let tokens = self.tokens(&discovered, &redeemed, &graph::scope(root)).await.map_err(not_groups)?;
+        graph::member_objects(&self.http, root, &tokens.access_token.into()).await
     }
 }

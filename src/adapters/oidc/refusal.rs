@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
 
 use crate::ports::idp::UpstreamError;
@@ -44,6 +45,22 @@ pub(super) fn of_token_request(answer: &Answer, realm: &Realm) -> UpstreamError 
     }
 }
 
+/// What an error answer means where a token for Microsoft Graph was asked for: it ends no session.
+pub(super) fn not_groups(error: UpstreamError) -> UpstreamError {
+    match error {
+        UpstreamError::Away(_) => error,
+        error => UpstreamError::Refused(UpstreamReason {
+            what: "it gives us no token to ask Microsoft Graph for groups with",
+            ..error.reason().clone()
+        }),
+    }
+}
+
+/// The error number of an answer of the token endpoint.
+pub(super) fn number(answer: &Answer) -> Option<u32> {
+    Said::read(&answer.body).code
+}
+
 /// What an error at our redirect URI means (RFC 6749 §4.1.2.1, OpenID Connect Core 1.0 §3.1.2.6).
 ///
 /// The number decides where it is known. Entra says `access_denied` of a person who declined, and of one
@@ -59,6 +76,7 @@ pub(super) fn of_sign_in(error: &str, description: &str, realm: &Realm) -> Upstr
     });
     match meaning {
         Meaning::Declined => UpstreamError::Declined(said.reason("the person declined there")),
+        Meaning::NotConsented => UpstreamError::Denied(said.reason(NOT_CONSENTED)),
         Meaning::Denied if error == "consent_required" => UpstreamError::Denied(said.reason(NOT_CONSENTED)),
         Meaning::Denied => UpstreamError::Denied(said.reason("it does not let the person in")),
         Meaning::Again => UpstreamError::Ended(said.reason("it wants to see the person")),
@@ -89,6 +107,7 @@ struct Said {
     code: Option<u32>,
     correlation_id: Option<String>,
     explanation: Option<&'static str>,
+    admin_consent: Option<Url>,
 }
 
 impl Said {
@@ -104,6 +123,7 @@ impl Said {
                 .or_else(|| aadsts(text("error_description"))),
             correlation_id: Uuid::try_parse(text("correlation_id")).ok().map(|id| id.to_string()),
             explanation: None,
+            admin_consent: None,
         }
     }
 
@@ -114,18 +134,22 @@ impl Said {
             code: aadsts(description),
             correlation_id: correlation_id(description),
             explanation: None,
+            admin_consent: None,
         }
     }
 
     /// With what its number means, where that is known.
     fn explained(self, realm: &Realm) -> (Self, Option<Meaning>) {
         let row = self.code.and_then(|code| realm.meaning(code));
-        (Self { explanation: row.map(|row| row.sentence), ..self }, row.map(|row| row.meaning))
+        let meaning = row.map(|row| row.meaning);
+        let missing = meaning == Some(Meaning::NotConsented);
+        let admin_consent = realm.admin_consent().filter(|_| missing).cloned();
+        (Self { explanation: row.map(|row| row.sentence), admin_consent, ..self }, meaning)
     }
 
     fn reason(self, what: &'static str) -> UpstreamReason {
-        let Self { code, correlation_id, explanation, .. } = self;
-        UpstreamReason { what, code, correlation_id, explanation }
+        let Self { code, correlation_id, explanation, admin_consent, .. } = self;
+        UpstreamReason { what, code, correlation_id, explanation, admin_consent: admin_consent.map(Box::new) }
     }
 }
 
@@ -145,18 +169,21 @@ fn aadsts(description: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Entra;
     use super::super::Kind;
+    use super::super::Tenants;
     use super::*;
 
     const ID: &str = "7d1b6f0a-0000-4000-8000-0000000000aa";
 
     fn entra() -> Realm {
         let authority = "https://login.microsoftonline.com".parse().unwrap();
-        Realm::new(Kind::Entra { authority, tenant: ID.into() }).unwrap()
+        let tenants = Tenants::One(ID.into());
+        Realm::new(Kind::Entra(Entra { authority, tenants, guests: false, graph: None }), "c").unwrap()
     }
 
     fn oidc() -> Realm {
-        Realm::new(Kind::Oidc { issuer: "https://idp.example".parse().unwrap() }).unwrap()
+        Realm::new(Kind::Oidc { issuer: "https://idp.example".parse().unwrap() }, "c").unwrap()
     }
 
     fn of(status: u16, body: &str) -> UpstreamError {
@@ -251,7 +278,10 @@ mod tests {
                 UpstreamError::Ended(_) => "ended",
                 UpstreamError::Refused(_) => "refused",
                 UpstreamError::Away(_) => "away",
-                UpstreamError::SomebodyElse(_) | UpstreamError::Invalid(_) => "no error of a sign-in",
+                UpstreamError::SomebodyElse(_)
+                | UpstreamError::Guest(_)
+                | UpstreamError::GuestUnknown(_)
+                | UpstreamError::Invalid(_) => "no error of a sign-in",
             };
             (kind, error.reason().explanation.is_some())
         };

@@ -1,7 +1,10 @@
 //! The adapter against the development identity provider, over sockets.
 
+mod groups;
 mod lies;
+mod proofs;
 mod sign_in;
+mod tenants;
 mod trouble;
 
 use std::sync::Arc;
@@ -35,9 +38,12 @@ use crate::ports::idp::SignedIn;
 use crate::ports::idp::UpstreamError;
 use crate::protocol::pkce::CodeChallenge;
 
+use super::Entra;
 use super::Kind;
 use super::OidcProvider;
+use super::Proof;
 use super::Settings;
+use super::Tenants;
 
 const TENANT: &str = "7e7a0000-0000-4000-8000-00000000000a";
 const CLIENT: &str = "c11e0000-0000-4000-8000-00000000000c";
@@ -151,6 +157,14 @@ async fn liar(face: Face, lie: impl Fn(&mut IdToken) + Send + 'static) -> World 
 }
 
 async fn world_with(face: Face, play: Play, secret: &str) -> World {
+    world_of(play, DevPerson::three(TENANT), |idp, _| settings(kind(idp, face), secret)).await
+}
+
+async fn world_of(
+    play: Play,
+    people: Vec<DevPerson>,
+    settings: impl FnOnce(&DevIdp, &Arc<TestClock>) -> Settings,
+) -> World {
     let (play, clock) = (Arc::new(play), Arc::new(TestClock(AtomicI64::new(START))));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let now = clock.clone();
@@ -159,27 +173,37 @@ async fn world_with(face: Face, play: Play, secret: &str) -> World {
         client_id: CLIENT.into(),
         client_secret: SECRET.into(),
         redirect_uris: vec![REDIRECT.into()],
-        people: DevPerson::three(TENANT),
+        people,
         now: Arc::new(move || now.now().0),
         script: play.clone(),
     };
     let idp = DevIdp::start(listener, options).await.unwrap();
-    let provider = OidcProvider::new(settings(kind(&idp, face), secret), clock.clone()).unwrap();
+    let provider = OidcProvider::new(settings(&idp, &clock), clock.clone()).unwrap();
     World { idp, play, clock, provider }
 }
 
 fn kind(idp: &DevIdp, face: Face) -> Kind {
     match face {
-        Face::Entra => Kind::Entra { authority: idp.authority().parse().unwrap(), tenant: TENANT.into() },
+        Face::Entra => Kind::Entra(entra(idp)),
         Face::Oidc => Kind::Oidc { issuer: idp.issuer_oidc().parse().unwrap() },
     }
+}
+
+fn entra(idp: &DevIdp) -> Entra {
+    entra_at(&idp.authority())
+}
+
+fn entra_at(authority: &str) -> Entra {
+    let authority: Url = authority.parse().unwrap();
+    let graph = Some(authority.clone());
+    Entra { authority, tenants: Tenants::One(TENANT.into()), guests: false, graph }
 }
 
 fn settings(kind: Kind, secret: &str) -> Settings {
     Settings {
         kind,
         client_id: CLIENT.into(),
-        client_secret: secret.into(),
+        proof: Proof::Secret(secret.into()),
         redirect_uri: REDIRECT.into(),
         scopes: vec!["email".into(), "openid".into()],
     }

@@ -6,9 +6,12 @@ use std::fs::read_to_string;
 use std::fs::set_permissions;
 use std::fs::write;
 
+use secrecy::ExposeSecret;
+use secrecy::SecretBox;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::keys::Generation;
 
 fn key(generation: u8, byte: u8) -> RootKey {
     RootKey { generation: Generation(generation), bytes: SecretBox::new(Box::new([byte; 32])) }
@@ -27,8 +30,8 @@ async fn verdict(text: &[u8]) -> Result<Vec<RootKey>, String> {
     set_permissions(&file.path, Permissions::from_mode(0o600)).unwrap();
     let path = file.path.display().to_string();
     file.load().await.map_err(|error| {
-        assert!(error.0.contains(&path), "it names the file: {error}");
-        error.0.replace(&path, "FILE")
+        assert!(error.to_string().contains(&path), "it names the file: {error}");
+        error.to_string().replace(&path, "FILE")
     })
 }
 
@@ -51,7 +54,7 @@ async fn a_second_key_does_not_replace_the_first() {
     let (directory, file) = place();
     file.create(&key(1, 7)).await.unwrap();
     let error = file.create(&key(1, 8)).await.unwrap_err();
-    assert!(error.0.ends_with("exists already"), "{error}");
+    assert!(error.to_string().ends_with("exists already"), "{error}");
     assert_eq!(*file.load().await.unwrap()[0].bytes.expose_secret(), [7; 32]);
     assert_eq!(read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
 }
@@ -68,14 +71,14 @@ async fn a_generation_is_added_and_the_others_are_dropped() {
     assert_eq!(generations(file.load().await.unwrap()), [1, 2, 3]);
 
     write(file.draft(&key(2, 8)), "# what a crash left").unwrap();
-    file.keep_only(Generation(2)).await.unwrap();
+    file.keep_only(&key(2, 8)).await.unwrap();
     let loaded = file.load().await.unwrap();
     assert_eq!((loaded.len(), *loaded[0].bytes.expose_secret()), (1, [8; 32]));
     assert!(read_to_string(&file.path).unwrap().starts_with("# of the operator\n# Entrada root key."));
     assert_eq!(file.path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(read_dir(directory.path()).unwrap().count(), 1, "no draft is left");
-    let error = file.keep_only(Generation(9)).await.unwrap_err();
-    assert!(error.0.ends_with("has no generation 9"), "{error}");
+    let error = file.keep_only(&key(9, 8)).await.unwrap_err();
+    assert!(error.to_string().ends_with("has no generation 9"), "{error}");
     assert_eq!(generations(file.load().await.unwrap()), [2]);
 }
 
@@ -84,10 +87,10 @@ async fn of_a_file_that_has_copies_none_is_made_in_passing() {
     let (_directory, made) = place();
     let copied = RootKeyFile::copied(&made.path);
     let error = copied.create(&key(1, 7)).await.unwrap_err();
-    assert!(error.0.contains("`entrada keys init`"), "{error}");
+    assert!(error.to_string().contains("`entrada keys init`"), "{error}");
     assert!(copied.load().await.unwrap().is_empty());
     let error = copied.add(&key(2, 8)).await.unwrap_err();
-    assert!(error.0.ends_with("does not exist"), "{error}");
+    assert!(error.to_string().ends_with("does not exist"), "{error}");
     assert!(copied.delay() > made.delay());
 }
 
@@ -106,7 +109,7 @@ async fn a_directory_that_is_not_there_is_said_to_be_missing() {
     let file = RootKeyFile::new(directory.path().join("missing/root.key"));
     assert!(file.load().await.unwrap().is_empty());
     let error = file.create(&key(1, 7)).await.unwrap_err();
-    assert!(error.0.ends_with("its directory does not exist"), "{error}");
+    assert!(error.to_string().ends_with("its directory does not exist"), "{error}");
 }
 
 #[tokio::test]
@@ -116,7 +119,10 @@ async fn a_file_that_others_can_use_is_refused_with_the_command_that_helps() {
     for mode in [0o640, 0o620, 0o604, 0o601, 0o660, 0o644, 0o610] {
         set_permissions(&file.path, Permissions::from_mode(mode)).unwrap();
         let error = file.load().await.unwrap_err();
-        assert!(error.0.contains(&format!("chmod 600 {}", file.path.display())), "{mode:o}: {error}");
+        assert!(
+            error.to_string().contains(&format!("chmod 600 {}", file.path.display())),
+            "{mode:o}: {error}"
+        );
     }
     set_permissions(&file.path, Permissions::from_mode(0o400)).unwrap();
     assert!(file.load().await.is_ok());
@@ -169,5 +175,5 @@ async fn what_is_wrong_is_said_by_line_and_never_shown() {
 async fn a_directory_is_not_a_key() {
     let directory = TempDir::new().unwrap();
     let error = RootKeyFile::new(directory.path()).load().await.unwrap_err();
-    assert!(error.0.ends_with("is not a file"), "{error}");
+    assert!(error.to_string().ends_with("is not a file"), "{error}");
 }

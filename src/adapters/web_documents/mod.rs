@@ -28,13 +28,7 @@ use http::header::IF_NONE_MATCH;
 use http::header::LAST_MODIFIED;
 use reqwest::Response;
 use reqwest::redirect::Policy;
-use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls_platform_verifier::Verifier;
-use thiserror::Error;
 use url::Host;
 use url::Url;
 
@@ -43,6 +37,9 @@ use crate::ports::documents::ClientDocuments;
 use crate::ports::documents::Fetched;
 use crate::ports::documents::NotFetched;
 use crate::ports::documents::Validators;
+
+use super::tls::CannotTrust;
+use super::tls::client_config;
 
 use failure::no_answer;
 use failure::refusal;
@@ -55,20 +52,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_DOCUMENT: usize = 5 * 1024;
 /// A validator is kept with the document; a longer one is taken for none.
 const MAX_VALIDATOR: usize = 256;
-
-/// Why nothing can be fetched from anywhere. The texts are about the bundle of certificates, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum CannotTrust {
-    /// The bundle is empty, or something else than PEM.
-    #[error("there is no certificate in it; each begins with the line -----BEGIN CERTIFICATE-----")]
-    NoCertificate,
-    /// A certificate in it is damaged.
-    #[error("a certificate in it cannot be read")]
-    Unreadable,
-    /// Without a bundle, and the system has no roots either.
-    #[error("this machine has no root certificates; most systems have a package ca-certificates")]
-    NoRoots,
-}
 
 /// Fetches documents over https, from global addresses alone.
 pub struct WebDocuments {
@@ -83,11 +66,13 @@ impl WebDocuments {
         ca: Option<&[u8]>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CannotTrust> {
-        let roots = ca.map_or_else(|| Ok(Vec::new()), certificates)?;
+        let mut tls = client_config(ca)?;
+        // No session is resumed: a certificate is looked at each time, since it may have ended, or been another's.
+        tls.resumption = Resumption::disabled();
         let client = reqwest::Client::builder()
             .user_agent(concat!("entrada/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(GlobalNetwork(network))
-            .tls_backend_preconfigured(tls(roots, ca.is_some())?)
+            .tls_backend_preconfigured(tls)
             .https_only(true)
             .timeout(TIMEOUT)
             // Shared among the addresses of a name, so that a dead one does not use up all of it.
@@ -109,31 +94,6 @@ impl WebDocuments {
             .map_err(|_| CannotTrust::NoRoots)?;
         Ok(Self { client, clock })
     }
-}
-
-fn certificates(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, CannotTrust> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bundle).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(CannotTrust::NoCertificate),
-        Ok(found) => Ok(found),
-        Err(_) => Err(CannotTrust::Unreadable),
-    }
-}
-
-/// The roots of the system and these. No session is resumed: a certificate is looked at each time, since it may have
-/// ended, or been another's.
-fn tls(roots: Vec<CertificateDer<'static>>, given: bool) -> Result<ClientConfig, CannotTrust> {
-    let unusable = |_| if given { CannotTrust::Unreadable } else { CannotTrust::NoRoots };
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(unusable)?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 #[async_trait]

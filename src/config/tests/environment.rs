@@ -21,13 +21,17 @@ fn every_variable_wins_over_the_file() {
     let env = [
         ("ENTRADA_PUBLIC_URL", "https://other.example.com"),
         ("ENTRADA_LISTEN", "[::1]:1, 127.0.0.1:2"),
+        ("ENTRADA_HOSTS", "a.example.com, b.example.com:8443"),
         ("ENTRADA_DATA_DIR", "elsewhere"),
         ("ENTRADA_UPSTREAM__KIND", "entra"),
         ("ENTRADA_UPSTREAM__TENANT", "99999999-2222-3333-4444-555555555555"),
+        ("ENTRADA_UPSTREAM__GUESTS", "allow"),
         ("ENTRADA_UPSTREAM__AUTHORITY", "http://localhost:9"),
         ("ENTRADA_UPSTREAM__CLIENT_ID", "other"),
+        ("ENTRADA_UPSTREAM__CREDENTIAL", "secret"),
         ("ENTRADA_UPSTREAM__CLIENT_SECRET", "other"),
         ("ENTRADA_UPSTREAM__SCOPES", r#"["a,b"]"#),
+        ("ENTRADA_UPSTREAM__GRAPH", "http://localhost:10"),
         ("ENTRADA_STORE__KIND", "cosmos"),
         ("ENTRADA_STORE__ENDPOINT", "https://other.example.com/"),
         ("ENTRADA_STORE__DATABASE", "other"),
@@ -51,6 +55,9 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_TOKENS__GRACE", "1s"),
         ("ENTRADA_TOKENS__RECHECK", "2s"),
         ("ENTRADA_LIMITS__PER_ADDRESS", "off"),
+        ("ENTRADA_LIMITS__PER_USER", "off"),
+        ("ENTRADA_LIMITS__OPEN_PER_USER", "7"),
+        ("ENTRADA_LIMITS__PER_CLIENT", "1/s"),
         ("ENTRADA_LIMITS__PROXIES", "1"),
         ("ENTRADA_RESOURCE", r#"[{path="/x", upstream="http://x/", scopes={"B.c"="B", "A.c"="A"}}]"#),
         ("ENTRADA_CLIENT", r#"[{id="x", name="X", redirect_uris=["https://x.example/"], scopes=["A.c"]}]"#),
@@ -60,8 +67,20 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_LOG__FORMAT", "text"),
         ("ENTRADA_METRICS__LISTEN", "127.0.0.1:3"),
     ];
-    // For the other kind of provider, and for another credential; the others need a file.
-    let elsewhere = ["upstream.issuer", "store.key", "brand.logo", "cimd.ca_file"];
+    // For the other kind of provider, another credential, and another place of keys; the others need a file.
+    let elsewhere = [
+        "upstream.allowed_tenants",
+        "upstream.issuer",
+        "upstream.managed_identity",
+        "upstream.certificate_file",
+        "store.key",
+        "keys.vault",
+        "keys.secret",
+        "keys.credential",
+        "keys.managed_identity",
+        "brand.logo",
+        "cimd.ca_file",
+    ];
     let here = SETTINGS.iter().filter(|setting| !elsewhere.contains(&setting.key));
     let mut expected: Vec<_> = here.map(variable).collect();
     expected.dedup();
@@ -72,17 +91,22 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.public_url, "https://other.example.com");
     assert_eq!(config.listen, ["[::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     assert_eq!(config.data_dir, PathBuf::from("elsewhere"));
-    assert_eq!(config.root_key_file(), PathBuf::from("elsewhere.key"));
-    let tenant = "99999999-2222-3333-4444-555555555555".to_owned();
-    assert_eq!(config.upstream.idp, Idp::Entra { tenant, authority: "http://localhost:9".to_owned() });
+    assert_eq!(config.keys, Keys::File(PathBuf::from("elsewhere.key")));
+    let entra = Idp::Entra {
+        tenants: Tenants::One("99999999-2222-3333-4444-555555555555".to_owned()),
+        guests: true,
+        authority: "http://localhost:9".to_owned(),
+        graph: Some("http://localhost:10".parse().unwrap()),
+    };
+    assert_eq!(config.upstream.idp, entra);
     assert_eq!(config.upstream.client_id, "other");
-    assert_eq!(config.upstream.client_secret.expose_secret(), "other");
+    assert_eq!(secret_of(&config), Some("other"));
     assert_eq!(config.upstream.scopes, ["a,b"]);
     let Store::Cosmos(cosmos) = config.store else { panic!("another kind was named") };
     assert_eq!(cosmos.endpoint.as_str(), "https://other.example.com/");
     assert_eq!((cosmos.database.as_str(), cosmos.container.as_str()), ("other", "0012345"));
     assert_eq!(cosmos.region.as_deref(), Some("West US"));
-    assert!(matches!(cosmos.credential, Credential::WorkloadIdentity { client_id: Some(_) }));
+    assert!(matches!(cosmos.credential, Credential::Identity(Identity::Workload { client_id: Some(_) })));
     assert_eq!(config.trust, Trust::default());
     assert_eq!(config.registration, Registration::default());
     assert!(config.documents.enabled);
@@ -99,7 +123,12 @@ fn every_variable_wins_over_the_file() {
         recheck: seconds(2),
     };
     assert_eq!(config.tokens, tokens);
-    assert_eq!(config.limits, Limits { per_address: None, proxies: 1 });
+    let per_client = Some(Rate { count: NonZeroU32::MIN, period: seconds(1) });
+    assert_eq!(
+        config.limits,
+        Limits { per_address: None, per_user: None, open_per_user: 7, per_client, proxies: 1 }
+    );
+    assert_eq!(config.hosts, ["a.example.com", "b.example.com:8443"]);
     assert_eq!(config.resources.len(), 1);
     assert_eq!(config.resources[0].scopes, text_pairs(&[("B.c", "B"), ("A.c", "A")]));
     assert_eq!(config.resources[0].access, seconds(61));
@@ -113,7 +142,7 @@ fn every_variable_wins_over_the_file() {
 fn text_stays_text() {
     for text in ["0012345", "true", "1e5", "null", " 1 ", "[a]", "{}", "\"quoted\"", "a,b", "1979-05-27"] {
         let config = good("", &[("ENTRADA_UPSTREAM__CLIENT_SECRET", text)]);
-        assert_eq!(config.upstream.client_secret.expose_secret(), text);
+        assert_eq!(secret_of(&config), Some(text));
         if text.trim() == text {
             assert_eq!(good("", &[("ENTRADA_UPSTREAM__CLIENT_ID", text)]).upstream.client_id, text);
         }
@@ -126,7 +155,7 @@ fn an_empty_variable_counts_as_unset() {
     let empty: Vec<_> = env.iter().map(|name| (name.as_str(), "")).collect();
     let config = load_file(FULL, pairs(&empty)).unwrap();
     assert_eq!(config.trust.hosts, ["app.example.com", "192.0.2.7", "shared.example.com/tenant/"]);
-    assert_eq!(config.upstream.client_secret.expose_secret(), "0012345");
+    assert_eq!(secret_of(&config), Some("0012345"));
 }
 
 #[test]

@@ -23,8 +23,14 @@ fn the_readme_table_has_every_setting_once() {
 fn among(setting: &Setting, toml: String) -> String {
     match setting.key {
         "upstream.issuer" => toml + "\nupstream.kind = \"oidc\"",
+        "upstream.allowed_tenants" => toml + "\nupstream.tenant = \"organizations\"",
+        "upstream.managed_identity" => toml + "\nupstream.credential = \"managed-identity\"",
+        "upstream.certificate_file" => toml + "\nupstream.credential = \"certificate\"",
         "store.kind" => toml,
         "store.key" => toml + "\nstore.kind = \"cosmos\"\nstore.credential = \"key\"",
+        "keys.secret" | "keys.credential" | "keys.managed_identity" => {
+            toml + "\nkeys.vault = \"https://example.vault.azure.net/\""
+        }
         key if key.starts_with("store.") => toml + "\nstore.kind = \"cosmos\"",
         _ => toml,
     }

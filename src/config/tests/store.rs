@@ -18,7 +18,7 @@ fn an_endpoint_is_enough() {
     assert_eq!(cosmos.endpoint.as_str(), "https://example.documents.azure.com/");
     assert_eq!((cosmos.database.as_str(), cosmos.container.as_str()), ("entrada", "grants"));
     assert_eq!(cosmos.region, None);
-    assert!(matches!(cosmos.credential, Credential::ManagedIdentity { client_id: None }));
+    assert!(matches!(cosmos.credential, Credential::Identity(Identity::Managed { client_id: None })));
 }
 
 #[test]
@@ -27,12 +27,16 @@ fn each_credential_is_read() {
     let of = |how: &str| cosmos(how).credential;
     let identity = format!("managed_identity = \"{ID}\"");
     let is = |id: Option<String>| id.as_deref() == Some(ID);
-    assert!(matches!(of(&identity), Credential::ManagedIdentity { client_id } if is(client_id.clone())));
+    assert!(
+        matches!(of(&identity), Credential::Identity(Identity::Managed { client_id }) if is(client_id.clone()))
+    );
     let workload = format!("credential = \"workload-identity\"\n{identity}");
-    assert!(matches!(of(&workload), Credential::WorkloadIdentity { client_id } if is(client_id.clone())));
+    assert!(
+        matches!(of(&workload), Credential::Identity(Identity::Workload { client_id }) if is(client_id.clone()))
+    );
     let workload = "credential = \"workload-identity\"";
-    assert!(matches!(of(workload), Credential::WorkloadIdentity { client_id: None }));
-    assert!(matches!(of("credential = \"developer\""), Credential::Developer));
+    assert!(matches!(of(workload), Credential::Identity(Identity::Workload { client_id: None })));
+    assert!(matches!(of("credential = \"developer\""), Credential::Identity(Identity::Developer)));
 }
 
 #[cfg(feature = "store-key")]

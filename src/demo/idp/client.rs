@@ -7,14 +7,20 @@ use std::sync::PoisonError;
 use secrecy::ExposeSecret;
 
 use super::Idp;
+use super::face::Site;
 use super::fault::Fault;
 use super::form::Params;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Authenticates the client at the token endpoint: `client_secret_basic`, `client_secret_post`, or a JWT
-/// assertion if the script accepts it. Exactly one of them (RFC 6749 §2.3).
-pub(super) fn authenticate(idp: &Idp, headers: &HeaderMap, params: &Params) -> Result<(), Fault> {
+/// assertion that a credential of the client or the script accepts. Exactly one of them (RFC 6749 §2.3).
+pub(super) fn authenticate(
+    idp: &Idp,
+    site: &Site,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<(), Fault> {
     let basic = headers.get(header::AUTHORIZATION).map(|value| basic(value.as_bytes()));
     let (id, proof) = match (basic, params.get("client_secret"), params.get("client_assertion")) {
         (Some(Some((id, secret))), None, None) => {
@@ -41,7 +47,9 @@ pub(super) fn authenticate(idp: &Idp, headers: &HeaderMap, params: &Params) -> R
         Proof::Secret(secret) if is_secret(idp, &secret) => Ok(()),
         Proof::Secret(_) => Err(Fault::wrong_secret()),
         Proof::Assertion(assertion) if idp.options.script.client_assertion(&assertion) => Ok(()),
-        Proof::Assertion(_) => Err(Fault::wrong_assertion()),
+        Proof::Assertion(assertion) => {
+            idp.credentials.judge(&assertion, &id, &site.token_endpoint(), idp.now())
+        }
         Proof::None => Err(Fault::no_client_authentication()),
     }
 }

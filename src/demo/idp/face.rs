@@ -6,6 +6,11 @@ use super::keys;
 use super::person::Person;
 use super::script::Endpoint;
 
+/// As many groups as an ID token of Entra has room for.
+const MAX_GROUPS: usize = 200;
+/// Where the claim says that more groups are: a service that is gone, as it is at Entra.
+const OLD_GRAPH: &str = "https://graph.windows.net";
+
 /// How the server behaves: as Entra ID or as a plain OpenID provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Face {
@@ -40,6 +45,7 @@ impl Site {
             ["oidc", "authorize"] => (None, Endpoint::Authorize),
             ["oidc", "pick"] => (None, Endpoint::Pick),
             ["oidc", "token"] => (None, Endpoint::Token),
+            ["v1.0", "me", "getMemberObjects"] => (None, Endpoint::MemberObjects),
             [tenant, "v2.0", ".well-known", "openid-configuration"] => (Some(tenant), Endpoint::Discovery),
             [tenant, "discovery", "v2.0", "keys"] => (Some(tenant), Endpoint::Keys),
             [tenant, "oauth2", "v2.0", "authorize"] => (Some(tenant), Endpoint::Authorize),
@@ -72,6 +78,11 @@ impl Site {
         }
     }
 
+    /// Where codes and refresh tokens are redeemed, and whom client assertions are for.
+    pub fn token_endpoint(&self) -> String {
+        self.oauth_url("token")
+    }
+
     /// Where the sign-in page posts to.
     pub fn pick_url(&self) -> String {
         self.oauth_url("pick")
@@ -87,7 +98,7 @@ impl Site {
         let mut metadata = json!({
             "issuer": self.issuer(),
             "authorization_endpoint": self.oauth_url("authorize"),
-            "token_endpoint": self.oauth_url("token"),
+            "token_endpoint": self.token_endpoint(),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -136,6 +147,7 @@ impl Site {
                 put("sub", person.pairwise_sub(client_id).into());
                 put("oid", person.oid.as_str().into());
                 put("tid", person.tid.as_str().into());
+                put("acct", u8::from(person.guest).into());
             }
             Face::Oidc => {
                 put("iss", self.issuer().into());
@@ -145,10 +157,15 @@ impl Site {
         put("aud", client_id.into());
         put("name", person.name.as_str().into());
         put("preferred_username", person.preferred_username.as_str().into());
-        for (name, values) in [("roles", &person.roles), ("groups", &person.groups)] {
-            if !values.is_empty() {
-                put(name, json!(values));
-            }
+        if !person.roles.is_empty() {
+            put("roles", json!(person.roles));
+        }
+        if self.face == Face::Entra && person.groups.len() > MAX_GROUPS {
+            put("_claim_names", json!({ "groups": "src1" }));
+            let endpoint = format!("{}/{}/users/{}/getMemberObjects", OLD_GRAPH, person.tid, person.oid);
+            put("_claim_sources", json!({ "src1": { "endpoint": endpoint } }));
+        } else if !person.groups.is_empty() {
+            put("groups", json!(person.groups));
         }
         claims
     }

@@ -82,9 +82,56 @@ impl Fault {
             .with_status(StatusCode::UNAUTHORIZED)
     }
 
+    fn assertion(code: u32, message: &'static str) -> Self {
+        Self::new("invalid_client", code, message).with_status(StatusCode::UNAUTHORIZED)
+    }
+
+    pub fn malformed_assertion() -> Self {
+        Self::assertion(50_027, "JWT token is invalid or malformed.")
+    }
+
+    pub fn unknown_assertion() -> Self {
+        Self::assertion(70_021, "No matching federated identity record found for presented assertion.")
+    }
+
+    pub fn unknown_issuer() -> Self {
+        Self::assertion(
+            700_211,
+            "No matching federated identity record found for presented assertion issuer.",
+        )
+    }
+
+    pub fn wrong_audience() -> Self {
+        Self::assertion(
+            700_212,
+            "No matching federated identity record found for presented assertion audience.",
+        )
+    }
+
     pub fn wrong_assertion() -> Self {
-        let message = "No matching federated identity record found for presented assertion.";
-        Self::new("invalid_client", 700_213, message).with_status(StatusCode::UNAUTHORIZED)
+        Self::assertion(
+            700_213,
+            "No matching federated identity record found for presented assertion subject.",
+        )
+    }
+
+    pub fn untimely_assertion() -> Self {
+        Self::assertion(700_024, "Client assertion is not within its valid time range.")
+    }
+
+    pub fn badly_signed_assertion() -> Self {
+        Self::assertion(
+            700_027,
+            "The certificate with identifier used to sign the client assertion is not registered.",
+        )
+    }
+
+    pub fn several_resources() -> Self {
+        Self::new(
+            "invalid_request",
+            28_000,
+            "Provided value for the input parameter scope is not valid because it contains more than one resource.",
+        )
     }
 
     pub fn response_type() -> Self {

@@ -5,7 +5,9 @@ use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::signature::UnparsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Map;
@@ -61,6 +63,14 @@ pub(super) fn sign(token: &IdToken) -> String {
         Signature::Absent => Vec::new(),
     };
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// Whether a compact serialisation has our signature.
+pub(super) fn verifies(token: &str) -> bool {
+    let Some((signed, signature)) = token.rsplit_once('.') else { return false };
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, OWN.public_key().as_ref());
+    key.verify(signed.as_bytes(), &signature).is_ok()
 }
 
 /// An unguessable value of 256 bits.

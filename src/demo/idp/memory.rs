@@ -26,6 +26,8 @@ struct State {
     sessions: HashMap<usize, i64>,
     codes: HashMap<String, Code>,
     refresh_tokens: HashMap<String, Grant>,
+    access_tokens: HashMap<String, Grant>,
+    groups_consented: bool,
     key_generation: u32,
     seen: VecDeque<Seen>,
     secrets: VecDeque<String>,
@@ -155,14 +157,28 @@ impl Memory {
         self.state().refresh_tokens.remove(value).is_some()
     }
 
-    /// An opaque access token. Nothing here accepts it.
-    pub fn issue_access_token(&self) -> String {
+    /// An opaque access token of this scope.
+    pub fn issue_access_token(&self, grant: Grant) -> String {
         let value = keys::random();
-        self.state().issued(&value);
+        let mut state = self.state();
+        state.access_tokens.insert(value.clone(), grant);
+        state.issued(&value);
         value
     }
 
-    pub fn issued_id_token(&self, value: &str) {
+    pub fn access_token(&self, value: &str) -> Option<Grant> {
+        self.state().access_tokens.get(value).cloned()
+    }
+
+    pub fn consent_to_groups(&self) {
+        self.state().groups_consented = true;
+    }
+
+    pub fn consented_to_groups(&self) -> bool {
+        self.state().groups_consented
+    }
+
+    pub fn issued(&self, value: &str) {
         self.state().issued(value);
     }
 

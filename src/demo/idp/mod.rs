@@ -8,11 +8,13 @@
 //! Where it is stricter than Entra, it is so on purpose: a request parameter that it does not know is
 //! refused, which shows that nothing a stranger sent was copied upstream.
 
+mod assertion;
 mod authorize;
 mod client;
 mod face;
 mod fault;
 mod form;
+mod graph;
 mod keys;
 mod memory;
 mod page;
@@ -34,9 +36,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use assertion::Credentials;
 use face::Site;
 use memory::Memory;
 
+pub use assertion::FederatedCredential;
 pub use person::Person;
 pub use script::Endpoint;
 pub use script::GrantKind;
@@ -53,7 +57,7 @@ pub struct Options {
     pub tenant: String,
     /// The one client.
     pub client_id: String,
-    /// Its secret, at first. Whether an assertion is accepted instead is for [`Script::client_assertion`].
+    /// Its secret, at first. Beside it, it may have certificates and federated credentials, which are added later.
     pub client_secret: SecretString,
     /// The redirect URIs of the client, compared exactly.
     pub redirect_uris: Vec<String>,
@@ -91,6 +95,7 @@ impl DevIdp {
             authority,
             client_secret: Mutex::new(options.client_secret.clone()),
             options,
+            credentials: Credentials::default(),
             memory: Memory::default(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
@@ -141,6 +146,29 @@ impl DevIdp {
         *self.idp.client_secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
+    /// Knows the client by a certificate as well, given in DER, from now on.
+    pub fn add_certificate(&self, der: Vec<u8>) {
+        self.idp.credentials.add_certificate(der);
+    }
+
+    /// Takes tokens of another issuer for the client as well, from now on.
+    pub fn add_federated_credential(&self, credential: FederatedCredential) {
+        self.idp.credentials.add_federated(credential);
+    }
+
+    /// A token of another issuer, which a client with this federated credential shows.
+    pub fn token_of(&self, credential: &FederatedCredential) -> String {
+        let token = credential.token(self.idp.now());
+        self.idp.memory.issued(&token);
+        token
+    }
+
+    /// An administrator consents that the client reads the groups of people, at Microsoft Graph, which is at the same
+    /// authority here.
+    pub fn consent_to_groups(&self) {
+        self.idp.memory.consent_to_groups();
+    }
+
     /// Stops, and returns when the listener is closed and the last answer is sent.
     pub async fn stop(self) {
         drop(self.stop);
@@ -154,6 +182,7 @@ struct Idp {
     authority: String,
     options: Options,
     client_secret: Mutex<SecretString>,
+    credentials: Credentials,
     memory: Memory,
 }
 

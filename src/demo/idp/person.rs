@@ -16,8 +16,10 @@ pub struct Person {
     pub preferred_username: String,
     /// App roles. Left out of the ID token when empty.
     pub roles: Vec<String>,
-    /// Group ids. Left out of the ID token when empty.
+    /// Group ids. Left out of the ID token when empty, and where it has no room for them.
     pub groups: Vec<String>,
+    /// Whether they are a guest of the tenant, rather than a member.
+    pub guest: bool,
 }
 
 impl Person {
@@ -31,6 +33,7 @@ impl Person {
             preferred_username: format!("{user}@contoso.example"),
             roles: roles.iter().map(ToString::to_string).collect(),
             groups: groups.iter().map(ToString::to_string).collect(),
+            guest: false,
         };
         vec![
             person(

@@ -24,7 +24,7 @@ pub trait Script: Send + Sync {
         None
     }
 
-    /// Whether a JWT client assertion (RFC 7523 §2.2) proves the client. None does by default.
+    /// Whether a JWT client assertion (RFC 7523 §2.2) proves the client, whatever its credentials are.
     fn client_assertion(&self, _assertion: &str) -> bool {
         false
     }
@@ -50,6 +50,8 @@ pub enum Endpoint {
     /// Where the sign-in page posts to.
     Pick,
     Token,
+    /// Microsoft Graph's, for the groups of a person.
+    MemberObjects,
     /// A path that does not exist here.
     Unknown,
 }

@@ -24,6 +24,7 @@ use super::face::Site;
 use super::fault::Fault;
 use super::fault::Report;
 use super::form::Params;
+use super::graph;
 use super::page;
 use super::script::Endpoint;
 use super::script::Reply;
@@ -47,7 +48,7 @@ pub(super) async fn serve(State(idp): State<Arc<Idp>>, request: Request) -> Resp
         return scripted(&idp, &site, endpoint, &params, reply);
     }
     let response = body
-        .and_then(|_| answer(&idp, &site, endpoint, &parts, &params))
+        .and_then(|body| answer(&idp, &site, endpoint, &parts, &params, &body))
         .unwrap_or_else(|fault| refusal(&idp, &site, endpoint, &fault));
     match script.after(endpoint, params.as_slice()).await {
         Some(reply) => scripted(&idp, &site, endpoint, &params, reply),
@@ -61,6 +62,7 @@ fn answer(
     endpoint: Endpoint,
     parts: &Parts,
     params: &Params,
+    body: &[u8],
 ) -> Result<Response, Fault> {
     if endpoint == Endpoint::Unknown {
         return Err(Fault::unknown_path());
@@ -73,6 +75,7 @@ fn answer(
         (Endpoint::Keys, &Method::GET) => Ok(Json(site.key_set(idp.memory.key_generation())).into_response()),
         (Endpoint::Authorize, &Method::GET | &Method::POST) => Ok(authorize::authorize(idp, site, params)),
         (Endpoint::Pick, &Method::POST) => Ok(authorize::pick(idp, site, params)),
+        (Endpoint::MemberObjects, &Method::POST) => Ok(graph::member_objects(idp, &parts.headers, body)),
         // A query ends up in logs (RFC 6749 §3.2).
         (Endpoint::Token, &Method::POST) if parts.uri.query().is_some() => Err(Fault::invalid("query")),
         (Endpoint::Token, &Method::POST) => {

@@ -13,6 +13,7 @@ use super::face::Face;
 use super::face::Site;
 use super::fault::Fault;
 use super::form::Params;
+use super::graph;
 use super::keys;
 use super::memory::Grant;
 use super::script::GrantKind;
@@ -56,7 +57,7 @@ pub(super) fn token(
 ) -> Result<Map<String, Value>, Fault> {
     params.only(KNOWN)?;
     let grant_type = params.required("grant_type")?;
-    client::authenticate(idp, headers, params)?;
+    client::authenticate(idp, site, headers, params)?;
     if params.has("resource") {
         return Err(Fault::resource());
     }
@@ -83,14 +84,14 @@ fn redeem_code(idp: &Idp, site: &Site, params: &Params) -> Result<Redeemed, Faul
     if presented != code.challenge {
         return Err(Fault::verifier());
     }
-    let scope = narrow(site.face, &code.grant, params)?;
+    let scope = narrow(idp, site.face, &code.grant, params)?;
     Ok(Redeemed { kind: GrantKind::Code, grant: code.grant, scope, nonce: code.nonce })
 }
 
 fn redeem_refresh_token(idp: &Idp, site: &Site, params: &Params) -> Result<Redeemed, Fault> {
     let presented = params.required("refresh_token")?;
     let grant = idp.memory.refresh_token(presented, site.face).ok_or_else(Fault::unknown_refresh_token)?;
-    let scope = narrow(site.face, &grant, params)?;
+    let scope = narrow(idp, site.face, &grant, params)?;
     // Entra leaves the old refresh token valid.
     if site.face == Face::Oidc && !idp.memory.retire_refresh_token(presented) {
         return Err(Fault::unknown_refresh_token());
@@ -100,12 +101,19 @@ fn redeem_refresh_token(idp: &Idp, site: &Site, params: &Params) -> Result<Redee
 }
 
 /// The scope asked for, which must lie within the grant's (RFC 6749 §6). All of it when none is asked for.
-fn narrow(face: Face, grant: &Grant, params: &Params) -> Result<Vec<String>, Fault> {
-    match params.scope() {
-        None => Ok(grant.scope.clone()),
-        Some(asked) if asked.iter().all(|part| grant.scope.contains(part)) => Ok(asked),
-        Some(_) => Err(Fault::not_consented(face)),
+///
+/// A refresh token of Entra is good for every resource that somebody has consented to, and an access token for one.
+fn narrow(idp: &Idp, face: Face, grant: &Grant, params: &Params) -> Result<Vec<String>, Fault> {
+    let Some(asked) = params.scope() else {
+        return Ok(grant.scope.clone());
+    };
+    let of_graph = |part: &String| face == Face::Entra && graph::is_scope(idp, part);
+    let of_resource = |part: &String| part.contains("://") && !of_graph(part);
+    if asked.iter().any(of_graph) && asked.iter().any(of_resource) {
+        return Err(Fault::several_resources());
     }
+    let consented = |part: &String| grant.scope.contains(part) || graph::is_consented(idp, part);
+    if asked.iter().all(consented) { Ok(asked) } else { Err(Fault::not_consented(face)) }
 }
 
 /// The challenge of a verifier (RFC 7636 §4.6).
@@ -127,7 +135,8 @@ fn answer(idp: &Idp, site: &Site, redeemed: Redeemed) -> Map<String, Value> {
     if site.face == Face::Entra {
         put("ext_expires_in", TOKEN_LIFETIME.into());
     }
-    put("access_token", idp.memory.issue_access_token().into());
+    let of_token = Grant { scope: redeemed.scope.clone(), ..redeemed.grant.clone() };
+    put("access_token", idp.memory.issue_access_token(of_token).into());
     if redeemed.kind == GrantKind::Refresh || has("offline_access") {
         put("refresh_token", idp.memory.issue_refresh_token(redeemed.grant.clone()).into());
     }
@@ -163,6 +172,6 @@ fn id_token(idp: &Idp, site: &Site, redeemed: &Redeemed) -> Option<String> {
     let mut token = IdToken { header, claims, signature: Signature::Own };
     idp.options.script.id_token(redeemed.kind, &mut token);
     let id_token = keys::sign(&token);
-    idp.memory.issued_id_token(&id_token);
+    idp.memory.issued(&id_token);
     Some(id_token)
 }

@@ -1,5 +1,6 @@
 //! Why an authorization request is refused, and how that is said.
 
+use crate::domain::allowed::Lacking;
 use crate::flows::admit::NotAdmitted;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
@@ -26,6 +27,7 @@ pub enum Reason {
     ChallengeMalformed,
     Resource,
     ResourceNeeded,
+    Lacking(Lacking),
     ScopeNotPermitted,
     PromptNone,
     MaxAge,
@@ -97,6 +99,7 @@ impl Refusal for Reason {
                 InvalidTarget,
                 "There is more than one MCP server here and none is the default: send resource.",
             ),
+            Self::Lacking(what) => what.row(),
             Self::ScopeNotPermitted => row(
                 "scope_not_permitted",
                 ErrorCode::InvalidScope,

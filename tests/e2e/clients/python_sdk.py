@@ -1,77 +1,24 @@
-"""A host program with the Python SDK: signs in, calls a tool, lets its token expire, calls again."""
+"""A host program with the Python SDK. The test reads a line of JSON for each thing that it asserts."""
 
 import asyncio
+import json
 import sys
-import webbrowser
-from urllib.parse import parse_qs
-from urllib.parse import urlsplit
 
+import httpx2
 from calls import tell
 from mcp.client import Client
-from mcp.client.auth import OAuthClientProvider
-from mcp.client.streamable_http import create_mcp_http_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult
-from mcp.shared.auth import OAuthClientMetadata
+from signing_in import Memory
+from signing_in import signing_in
 
 
-class Memory:
-    """A `TokenStorage`."""
-
-    tokens = None
-    client = None
-
-    async def get_tokens(self):
-        return self.tokens
-
-    async def set_tokens(self, tokens):
-        self.tokens = tokens
-
-    async def get_client_info(self):
-        return self.client
-
-    async def set_client_info(self, client):
-        self.client = client
-
-
-class Callback:
-    """The loopback address that the answer comes to."""
-
-    async def __aenter__(self):
-        self._answer = asyncio.get_running_loop().create_future()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:{}/callback".format(self._server.sockets[0].getsockname()[1])
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-
-    async def _serve(self, reader, writer):
-        target = urlsplit((await reader.readline()).decode().split(" ")[1])
-        if target.path == "/callback" and not self._answer.done():
-            self._answer.set_result({name: values[0] for name, values in parse_qs(target.query).items()})
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nDone")
-        await writer.drain()
-        writer.close()
-
-    async def answer(self) -> AuthorizationCodeResult:
-        return AuthorizationCodeResult(**await self._answer)
-
-
-async def open_browser(url: str) -> None:
-    webbrowser.open(url)
-
-
-async def main(url: str) -> None:
-    async with Callback() as callback:
-        metadata = OAuthClientMetadata(client_name="Python SDK", redirect_uris=[callback.url])
-        memory = Memory()
-        provider = OAuthClientProvider(url, metadata, memory, open_browser, callback.answer)
-        async with create_mcp_http_client(auth=provider) as http:
-            async with Client(streamable_http_client(url, http_client=http)) as client:
-                await call(client, memory)
-                provider.context.token_expiry_time = 1
-                await call(client, memory)
+async def refresh(url: str) -> None:
+    """Calls a tool, lets its token expire, calls again."""
+    async with signing_in(url) as (http, provider, memory):
+        async with Client(streamable_http_client(url, http_client=http)) as client:
+            await call(client, memory)
+            provider.context.token_expiry_time = 1
+            await call(client, memory)
 
 
 async def call(client: Client, memory: Memory) -> None:
@@ -79,4 +26,85 @@ async def call(client: Client, memory: Memory) -> None:
     tell(result.structured_content, client.protocol_version, memory.tokens.access_token)
 
 
-asyncio.run(main(sys.argv[1]))
+async def session(url: str, mode: str, slow: str, arguments: str) -> None:
+    """Lists tools, calls one that reports progress, and ends its session."""
+    wire, happened = Wire(), []
+    async with signing_in(url) as (http, *_):
+        http.event_hooks["response"].append(wire.saw)
+        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+            protocol = client.protocol_version
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+
+            async def progress(done: float, _total: float | None, _message: str | None) -> None:
+                happened.append("progress")
+                # While the other call goes on: whoever holds its answer back, holds this back.
+                if done == 1:
+                    answer = await client.call_tool("echo", {"message": "hello"})
+                    happened.append(answer.content[0].text)
+
+            await client.call_tool(slow, json.loads(arguments), progress_callback=progress)
+            happened.append("result")
+        gone = await after(http, url, wire.session) if wire.session else None
+    told = {"protocol": protocol, "session": wire.session, "tools": tools, "happened": happened}
+    print(json.dumps(told | {"deleted": wire.deleted, "gone": gone}), flush=True)
+
+
+class Wire:
+    """What went over it, as far as the test asks."""
+
+    session = None
+    deleted = None
+
+    async def saw(self, response: httpx2.Response) -> None:
+        self.session = response.headers.get("mcp-session-id", self.session)
+        if response.request.method == "DELETE":
+            self.deleted = response.status_code
+
+
+async def after(http: httpx2.AsyncClient, url: str, session: str) -> int:
+    """What the server says of a session that was ended."""
+    headers = {"mcp-session-id": session, "accept": "application/json, text/event-stream"}
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    return (await http.post(url, headers=headers, json=ping)).status_code
+
+
+async def step_up(url: str, mode: str, *calls: str) -> None:
+    """Calls tools, one after the other. What some of them need more, the SDK asks for by itself."""
+    async with signing_in(url) as (http, _, memory):
+        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+            for name, arguments in map(json.loads, calls):
+                answer = await client.call_tool(name, arguments)
+                told = {"said": answer.content[0].text, "scope": memory.tokens.scope}
+                print(json.dumps(told | {"protocol": client.protocol_version}), flush=True)
+
+
+async def elsewhere(url: str, other: str) -> None:
+    """Calls a tool, and tries the token at another server, which it was not issued for."""
+    async with signing_in(url) as (http, _, memory):
+        async with Client(streamable_http_client(url, http_client=http)) as client:
+            said = json.loads((await client.call_tool("whoami")).content[0].text)
+    async with httpx2.AsyncClient() as http:
+        headers = {
+            "accept": "application/json, text/event-stream",
+            "authorization": f"Bearer {memory.tokens.access_token}",
+        }
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        tried = [(await http.post(to, headers=headers, json=ping)).status_code for to in (url, other)]
+    print(json.dumps({"said": said, "here": tried[0], "elsewhere": tried[1]}), flush=True)
+
+
+async def key(url: str, header: str, value: str) -> None:
+    """Calls a tool with a header that stays the same, and nobody who could sign in."""
+    async with httpx2.AsyncClient(headers={header: value}, follow_redirects=True) as http:
+        async with Client(streamable_http_client(url, http_client=http)) as client:
+            answer = await client.call_tool("echo", {"message": "hello"})
+            told = {"said": answer.content[0].text, "protocol": client.protocol_version}
+    print(json.dumps(told), flush=True)
+
+
+def main(url: str, walk: str = "refresh", *arguments: str) -> None:
+    walks = {"refresh": refresh, "session": session, "step_up": step_up, "elsewhere": elsewhere, "key": key}
+    asyncio.run(walks[walk](url, *arguments))
+
+
+main(*sys.argv[1:])

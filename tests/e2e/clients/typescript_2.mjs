@@ -1,8 +1,8 @@
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
-import { run } from './typescript.mjs';
+import { walk } from './typescript_walks.mjs';
 
-await run({
+await walk({
   name: 'TypeScript SDK 2',
   Client,
   Transport: StreamableHTTPClientTransport,
@@ -10,4 +10,5 @@ await run({
   options: { versionNegotiation: { mode: 'auto' } },
   finishAuth: (transport, answer) => transport.finishAuth(answer),
   protocol: (client) => client.getNegotiatedProtocolVersion(),
+  callTool: (client, params, options) => client.callTool(params, options),
 });

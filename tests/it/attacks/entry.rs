@@ -100,7 +100,7 @@ pub struct Step {
     pub says: Vec<String>,
     #[serde(default)]
     pub says_not: Vec<String>,
-    /// Names for later steps: `json client_id`, `hidden login` or `location code`.
+    /// Names for later steps: `json client_id`, `header etag`, `hidden login` or `location code`.
     #[serde(default)]
     pub keep: BTreeMap<String, String>,
 }

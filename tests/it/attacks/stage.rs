@@ -160,7 +160,11 @@ fn setup(setting: &Setting, mcp_server: &Upstream) -> Setup {
         trust: Trust { open: setting.open_trust, hosts: setting.trusted_hosts.clone(), ..Trust::default() },
         registration: Registration { enabled: !setting.registration_off, ..Registration::default() },
         clients: setting.configured_client.then_some(agent).into_iter().collect(),
-        limits: Limits { per_address: setting.per_address.map(rate), proxies: setting.proxies },
+        limits: Limits {
+            per_address: setting.per_address.map(rate),
+            proxies: setting.proxies,
+            ..Limits::default()
+        },
         ..Setup::default()
     };
     setup.lifetimes.grace = setting.grace().unwrap_or(setup.lifetimes.grace);

@@ -111,6 +111,7 @@ fn keep(stage: &mut Stage, step: &Step, answer: &Answer) {
     for (name, place) in &step.keep {
         let (kind, what) = place.split_once(' ').unwrap_or_else(|| panic!("{name}: kept from where?"));
         let found = match kind {
+            "header" => Some(answer.header(what).to_owned()),
             "json" => answer.json()[what].as_str().map(str::to_owned),
             "hidden" => hidden(&answer.body, what),
             "location" => parameter(&answer.location(), what),

@@ -167,7 +167,7 @@ async fn what_lasts_is_an_outage_within_the_deadline() {
             let written =
                 matches!(operation, FaultOperationType::CreateItem | FaultOperationType::ReplaceItem);
             trials.spawn(async move {
-                let outcome = under_fault(operation, fault, None, Duration::from_millis(1_200)).await;
+                let outcome = under_fault(operation, fault, None, Duration::from_secs(5)).await;
                 (operation, fault, lost && written, outcome)
             });
         }

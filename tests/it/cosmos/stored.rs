@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
 use entrada::flows::block::Target;
 use serde_json::Value;
 
 use crate::documents::is_current;
+use crate::support::api_key::made;
+use crate::support::api_key::new;
 use crate::support::client::Client;
 use crate::support::client::Tokens;
 use crate::support::entrada::Entrada;
+use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
+use crate::support::entrada::resource;
+use crate::support::upstream::Upstream;
 
 /// What Cosmos DB adds.
 const SYSTEM: [&str; 5] = ["_rid", "_self", "_etag", "_attachments", "_ts"];
@@ -39,7 +46,11 @@ fn example(document: &Value) -> String {
 
 #[tokio::test]
 async fn every_kind_of_document_is_as_the_page_shows_it() {
-    let entrada = Entrada::with(Setup { cosmos: Some(Duration::from_secs(5)), ..Setup::default() }).await;
+    let upstream = Upstream::start().await;
+    let mut resource = resource(ISSUER, "/mcp", Some(upstream.url.clone()));
+    resource.allowed.keys = true;
+    let cosmos = Some(Duration::from_secs(5));
+    let entrada = Entrada::with(Setup { cosmos, resources: vec![resource], ..Setup::default() }).await;
     let client = Client::register(&entrada).await;
     let pending = client.code(&entrada).await;
     let tokens = client.tokens(&entrada).await;
@@ -48,6 +59,12 @@ async fn every_kind_of_document_is_as_the_page_shows_it() {
     let revoked = client.tokens(&entrada).await;
     entrada.post_form("/revoke", &[("client_id", &client.id), ("token", &revoked.refresh)]).await;
     drop(pending);
+    let key = made(&entrada, new("ci")).await;
+    let call = Request::get("/mcp").header("x-api-key", key.text.expose()).body(Body::empty()).unwrap();
+    assert_eq!(entrada.send(call).await.status, 200);
+    entrada.auth.write_key_uses().await;
+    made(&entrada, new("gone")).await;
+    entrada.auth.revoke_key("gone").await.unwrap();
 
     let mut examples: Vec<String> = Vec::new();
     let mut documents = entrada.cosmos().documents().await;

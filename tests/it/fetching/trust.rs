@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use entrada::adapters::web_documents::CannotTrust;
+use entrada::adapters::tls::CannotTrust;
 use entrada::adapters::web_documents::SystemNetwork;
 use entrada::adapters::web_documents::WebDocuments;
 use entrada::ports::documents::ClientDocuments;

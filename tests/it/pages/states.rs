@@ -23,6 +23,7 @@ use crate::support::entrada::Answer;
 use crate::support::entrada::Entrada;
 use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
+use crate::support::entrada::TENANT;
 use crate::support::entrada::resource;
 use crate::support::page as web;
 use crate::support::published;
@@ -143,6 +144,10 @@ impl Gallery {
         self.callback("error-server", server).await;
         let (error, description) = ("access_denied".to_owned(), "Not assigned.".to_owned());
         self.sent_back("error-person", Reply::Redirect { error, aadsts: 50_105, description }).await;
+        let (error, description) = ("access_denied".to_owned(), "Admin consent is required.".to_owned());
+        self.sent_back("error-consent", Reply::Redirect { error, aadsts: 90_094, description }).await;
+        let answer = self.entrada.get(&format!("/auth/callback?admin_consent=True&tenant={TENANT}")).await;
+        self.keep("admin-consent", &answer);
         let answer = self.entrada.get("/nothing").await;
         self.keep("not-found", &answer);
         let answer = self.entrada.get("/consent").await;
@@ -233,7 +238,7 @@ pub async fn of_entrada() -> Vec<Page> {
         gallery.everything().await;
         pages.append(&mut gallery.pages);
         let rate = Rate { count: NonZeroU32::MIN, period: Duration::from_secs(60) };
-        let limits = Limits { per_address: Some(rate), proxies: 0 };
+        let limits = Limits { per_address: Some(rate), proxies: 0, ..Limits::default() };
         let mut gallery = Gallery::open(name, Setup { brand, limits, ..Setup::default() }).await;
         gallery.entrada.get("/authorize").await;
         let answer = gallery.entrada.get("/authorize").await;

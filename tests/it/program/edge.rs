@@ -78,7 +78,7 @@ async fn a_refusal_that_needs_no_body_leaves_the_connection_to_the_next_request(
         ("/nowhere", "404", "not_found"),
         ("/authorize", "405", "method_not_allowed"),
     ] {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n");
         let mut stream = begun(program.address, &head).await;
         program.logged("reason", reason).await;
         let early = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
@@ -87,7 +87,7 @@ async fn a_refusal_that_needs_no_body_leaves_the_connection_to_the_next_request(
         let first = answer(&mut stream).await;
         assert_eq!(status(&first), refused, "{first}");
         assert!(!first.to_ascii_lowercase().contains("\r\nconnection:"), "{first}");
-        stream.write_all(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream.write_all(b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         assert_eq!(status(&answer(&mut stream).await), "200", "after {path}");
     }
 }
@@ -98,7 +98,7 @@ async fn a_client_that_waited_to_be_asked_for_its_body_keeps_its_connection() {
     let program = site.start().await;
     let body = r#"{"redirect_uris":["http://127.0.0.1/callback"]}"#;
     let head = format!(
-        "POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+        "POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );
@@ -120,7 +120,7 @@ async fn a_refusal_says_that_it_closes_when_the_body_is_too_long_or_does_not_com
         ("Content-Length: 7", "half"),
         ("Content-Length: 7\r\nExpect: 100-continue", ""),
     ] {
-        let head = format!("POST /mcp HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
+        let head = format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
         let mut stream = begun(program.address, &head).await;
         stream.write_all(body.as_bytes()).await.unwrap();
         let refused = answer(&mut stream).await;
@@ -137,8 +137,9 @@ async fn a_body_over_64_kib_is_refused_with_413() {
     for (path, kind) in
         [("/token", form), ("/revoke", form), ("/consent", form), ("/register", "application/json")]
     {
-        let head =
-            format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nConnection: close\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nConnection: close\r\n"
+        );
         for (length, refused) in [(65_536, false), (65_537, true)] {
             let body = "a".repeat(length);
             let whole = format!("{head}Content-Length: {length}\r\n\r\n{body}");
@@ -172,11 +173,11 @@ async fn a_request_that_could_be_read_in_two_ways_is_not_read_on() {
     let program = site.start().await;
     let held = mcp::sign_in(&site, 0).await.held().await;
     site.tools.arrived();
-    let next = "GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let next = "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let two_ways = |path: &str, more: &str| {
         let length = 5 + next.len();
         format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nTransfer-Encoding: chunked\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nTransfer-Encoding: chunked\r\n\
              {more}\r\n0\r\n\r\n{next}"
         )
     };
@@ -199,7 +200,7 @@ async fn a_request_that_could_be_read_in_two_ways_is_not_read_on() {
         "Transfer-Encoding: chunked, identity",
         "Transfer-Encoding : chunked",
     ] {
-        let request = format!("POST /token HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n0\r\n\r\n{next}");
+        let request = format!("POST /token HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n0\r\n\r\n{next}");
         let answer = exchange(program.address, request.as_bytes()).await;
         assert_eq!((status(&answer), answer.matches("HTTP/1.1 ").count()), ("400", 1), "{framing}: {answer}");
     }
@@ -212,7 +213,7 @@ async fn two_authorization_headers_are_refused_at_the_gateway() {
     let held = mcp::sign_in(&site, 0).await.held().await;
     site.tools.arrived();
     let request = format!(
-        "POST /mcp HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nAuthorization: Bearer {token}\r\n\
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nAuthorization: Bearer {token}\r\n\
          Connection: close\r\nContent-Length: 0\r\n\r\n",
         token = held.access
     );
@@ -233,7 +234,7 @@ async fn a_connection_without_a_request_is_closed_and_an_open_answer_is_not() {
     tokio::spawn(accept(listener, router, Duration::from_millis(100), stopped));
 
     let mut open = TcpStream::connect(address).await.unwrap();
-    open.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    open.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     pieces.send("first").unwrap();
     let mut seen = Vec::new();
     while !seen.ends_with(b"first\r\n") {
@@ -243,7 +244,7 @@ async fn a_connection_without_a_request_is_closed_and_an_open_answer_is_not() {
     for sent in [
         "",
         "P",
-        "GET / HTTP/1.1\r\nHost: x\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n",
         "PRI * HTTP/2.0\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",

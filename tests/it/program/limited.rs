@@ -11,7 +11,7 @@ use crate::support::program::Site;
 /// The status of an answer on a connection of its own.
 async fn ask(program: SocketAddr, path: &str, header: &str) -> String {
     let mut stream = TcpStream::connect(program).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

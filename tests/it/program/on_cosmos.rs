@@ -1,23 +1,15 @@
 //! The program with its store in Cosmos DB.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::Mutex;
 
-use axum::Json;
-use axum::Router;
-use axum::extract::Request;
-use axum::extract::State;
 use entrada::adapters::system::SystemClock;
-use entrada::ports::clock::Clock;
-use serde_json::Value;
-use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::support::cosmos::HostedCosmos;
 use crate::support::cosmos::KEY;
 use crate::support::mcp;
 use crate::support::program::Site;
+use crate::support::vault::TOKEN;
+use crate::support::vault::identity_endpoint;
 
 const IDENTITY: &str = "12345678-1234-4234-8234-123456789012";
 
@@ -51,27 +43,6 @@ async fn it_makes_its_container_by_key_and_serves_from_it_and_says_that_a_key_is
     client.refresh().await.unwrap();
 }
 
-/// What App Service and Container Apps have beside a program: tokens of its managed identity.
-async fn identity_endpoint(asked: Arc<Mutex<Vec<String>>>) -> String {
-    async fn answer(State(asked): State<Arc<Mutex<Vec<String>>>>, request: Request) -> Json<Value> {
-        let header =
-            request.headers().get("x-identity-header").map(|value| value.to_str().unwrap().to_owned());
-        asked.lock().unwrap().push(format!("{} {}", request.uri(), header.unwrap_or_default()));
-        let expires_on = SystemClock::new().now().0 + 3_600;
-        Json(json!({
-            "access_token": "token-of-the-managed-identity",
-            "expires_on": expires_on.to_string(),
-            "resource": "https://cosmos.azure.com",
-            "token_type": "Bearer",
-        }))
-    }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(answer).with_state(asked);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}/msi/token")
-}
-
 #[tokio::test]
 async fn it_comes_with_the_token_of_its_managed_identity() {
     let site = Site::new().await;
@@ -79,7 +50,7 @@ async fn it_comes_with_the_token_of_its_managed_identity() {
     cosmos.requests();
     let asked = Arc::default();
     let endpoint = identity_endpoint(Arc::clone(&asked)).await;
-    site.vigil.never("token-of-the-managed-identity");
+    site.vigil.never(TOKEN);
     let settings = site.settings() + &cosmos.section(&format!("managed_identity = \"{IDENTITY}\""));
     let environment = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "header-0012345")];
     // The endpoint is the machine's own: nothing of it goes through a proxy.

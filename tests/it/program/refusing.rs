@@ -45,7 +45,10 @@ async fn a_command_line_that_it_does_not_understand_ends_with_2_and_help_with_0(
         (&["serve", "--help"], "--config <FILE>"),
         (&["grant", "list", "--help"], "--user <SUBJECT>"),
         (&["grant", "revoke", "--help"], "[GRANT]"),
-        (&["settings"], "| `upstream.client_secret` | `ENTRADA_UPSTREAM__CLIENT_SECRET` | required |"),
+        (
+            &["settings"],
+            "| `upstream.client_secret` | `ENTRADA_UPSTREAM__CLIENT_SECRET` | required for `secret` |",
+        ),
     ];
     for (arguments, part) in right {
         let ended = site.run(arguments).await;

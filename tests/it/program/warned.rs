@@ -7,6 +7,8 @@ use crate::support::program::Site;
 const OPEN: &str = "trust.open = true: ANY host";
 const PINNED: &str = "cimd.enabled = false, so Client ID Metadata Documents are not announced";
 const NOBODY: &str = "dcr.enabled and cimd.enabled are false, and there is no [[client]]";
+const READ: &str = "upstream is plain http to another machine";
+const UNSIGNED: &str = "trusted_network = true: the MCP server believes headers";
 const PLAIN: &str = "public_url is plain http";
 
 /// The warnings that a program begins with.
@@ -30,6 +32,12 @@ async fn settings_that_are_hardly_meant_are_told_and_no_others() {
     let pinned = format!("[[client]]\nid = {id:?}\ndocument = {file:?}\n");
     let by_hand =
         "[[client]]\nid = \"ours\"\nname = \"Ours\"\nredirect_uris = [\"https://app.example.com/cb\"]\n";
+    let elsewhere = |scheme: &str, more: &str| {
+        format!(
+            "[[resource]]\npath = \"/a\"\nname = \"A\"\nscopes = {{ a = \"A\" }}\nupstream = \"{scheme}://192.0.2.1/mcp\"\n{more}"
+        )
+    };
+    let trusted = "trusted_network = true\nidentity = [\"headers\"]\n";
     let (no_dcr, no_cimd) = ("[dcr]\nenabled = false\n", "[cimd]\nenabled = false\n");
     for (more, expected) in [
         (vec![], vec![]),
@@ -43,6 +51,10 @@ async fn settings_that_are_hardly_meant_are_told_and_no_others() {
         (vec![no_dcr, no_cimd, by_hand], vec![]),
         (vec![no_dcr, no_cimd], vec![NOBODY]),
         (vec!["[trust]\nopen = true\n"], vec![OPEN]),
+        (vec![&*elsewhere("https", "")], vec![]),
+        (vec![&*elsewhere("http", "")], vec![READ]),
+        (vec![&*elsewhere("http", "trusted_network = true\n")], vec![]),
+        (vec![&*elsewhere("http", trusted)], vec![UNSIGNED]),
     ] {
         let warned = warnings(&site, &format!("{}\n{}", site.settings(), more.concat())).await;
         let expected: Vec<&str> = expected.into_iter().chain([PLAIN]).collect();

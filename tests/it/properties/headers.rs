@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::SESSION;
 use super::Stand;
 use super::THROUGH_THE_PROGRAM;
 use super::check;
@@ -34,6 +35,7 @@ const NEVER_UP: &[&str] = &[
     "x-entrada-oid",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-proto",
     "x-forwarded-user",
     "x-http-method-override",
     "x-ms-client-principal",
@@ -43,6 +45,9 @@ const NEVER_UP: &[&str] = &[
     "x-real-ip",
     "x-rewrite-url",
 ];
+
+/// What the gateway says itself under such names.
+const OURS: [(&str, &str); 2] = [("x-forwarded-host", "mcp.example.com"), ("x-forwarded-proto", "https")];
 
 /// Speaks for the whole origin, which is the authorization server's.
 const NEVER_DOWN: &[&str] = &[
@@ -73,13 +78,18 @@ fn identity_and_hop_headers_never_reach_the_upstream_however_they_are_spelled() 
     check(THROUGH_THE_PROGRAM, &strategy, |(mut headers, named)| {
         headers.push(("Connection".to_owned(), format!("close, {}", named.to_ascii_uppercase())));
         headers.push((named.clone(), "1".to_owned()));
-        headers.push(("mcp-session-id".to_owned(), "kept".to_owned()));
+        headers.push(("mcp-session-id".to_owned(), stand.session.clone()));
         let (arrived, _) = stand.call(&headers);
-        for name in arrived.keys().map(|name| normal(name.as_str())) {
-            prop_assert!(!NEVER_UP.contains(&name.as_str()), "{name} reached the upstream: {headers:?}");
+        for (name, value) in &arrived {
+            let name = normal(name.as_str());
+            let ours = OURS.contains(&(name.as_str(), value.to_str().unwrap()));
+            prop_assert!(
+                ours || !NEVER_UP.contains(&name.as_str()),
+                "{name} reached the upstream: {headers:?}"
+            );
             prop_assert!(name != named && name != "connection", "{name} was for one connection: {headers:?}");
         }
-        prop_assert_eq!(&arrived["mcp-session-id"], "kept");
+        prop_assert_eq!(&arrived["mcp-session-id"], SESSION);
         prop_assert!(
             !format!("{arrived:?}").contains(&stand.tokens.access),
             "the client's token travelled on"
@@ -95,7 +105,7 @@ fn headers_that_speak_for_the_origin_never_come_down_however_they_are_spelled() 
     let strategy = prop::collection::vec((spelled(NEVER_DOWN), "[a-z0-9]{1,12}"), 1..6);
     check(THROUGH_THE_PROGRAM, &strategy, |headers| {
         let mut said: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        said.push(("mcp-session-id", "kept"));
+        said.push(("mcp-session-id", SESSION));
         stand.upstream.answers(200, &said);
         let (_, answer) = stand.call(&[]);
         for (name, value) in &answer {
@@ -104,7 +114,7 @@ fn headers_that_speak_for_the_origin_never_come_down_however_they_are_spelled() 
             let name = normal(name.as_str());
             prop_assert!(of_ours || !NEVER_DOWN.contains(&name.as_str()), "{name} came down: {said:?}");
         }
-        prop_assert_eq!(&answer["mcp-session-id"], "kept");
+        prop_assert_eq!(&answer["mcp-session-id"], stand.session.as_str());
         Ok(())
     });
 }

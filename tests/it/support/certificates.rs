@@ -63,11 +63,18 @@ impl Certificates {
 
     /// It resumes the sessions of clients that ask for it.
     pub fn acceptor(self: &Arc<Self>) -> TlsAcceptor {
+        self.acceptor_of(&[])
+    }
+
+    /// It speaks these protocols (RFC 7301).
+    pub fn acceptor_of(self: &Arc<Self>, protocols: &[&[u8]]) -> TlsAcceptor {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
-        Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver)).into()
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config).into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use entrada::domain::api_key;
 use entrada::domain::block::Blocks;
 use entrada::domain::document::Document;
 use entrada::domain::document::DocumentKey;
@@ -55,6 +56,8 @@ fn kind(key: &DocumentKey) -> &'static str {
         _ if *key == Blocks::key() => "blocks",
         partition if partition.starts_with(grant::PARTITION_PREFIX) => "grant",
         partition if partition.starts_with("c.") => "client",
+        partition if partition.starts_with(api_key::PARTITION_PREFIX) && key.id == "use" => "use",
+        partition if partition.starts_with(api_key::PARTITION_PREFIX) => "key",
         _ => "other",
     }
 }

@@ -14,9 +14,12 @@ use axum::http::Request;
 use axum::http::StatusCode;
 use entrada::adapters::audit::TracingAudit;
 use entrada::adapters::embedded::EmbeddedStore;
+use entrada::adapters::oidc::Entra;
 use entrada::adapters::oidc::Kind;
 use entrada::adapters::oidc::OidcProvider;
+use entrada::adapters::oidc::Proof;
 use entrada::adapters::oidc::Settings;
+use entrada::adapters::oidc::Tenants;
 use entrada::adapters::root_key_file::RootKeyFile;
 use entrada::adapters::system::SystemEntropy;
 use entrada::app;
@@ -24,12 +27,14 @@ use entrada::demo::idp::DevIdp;
 use entrada::demo::idp::Endpoint;
 use entrada::demo::idp::Options;
 use entrada::demo::idp::Person;
+use entrada::domain::allowed::Allowed;
 use entrada::domain::brand::Brand;
 use entrada::domain::client::Client;
 use entrada::domain::client::ConfiguredClient;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
 use entrada::domain::event::EventName;
+use entrada::domain::forwarding::Forwarding;
 use entrada::domain::limits::Limits;
 use entrada::domain::policy::Lifetimes;
 use entrada::domain::policy::Policy;
@@ -39,6 +44,7 @@ use entrada::domain::resource::Resource;
 use entrada::domain::resource::Resources;
 use entrada::domain::signing::SigningAlg;
 use entrada::domain::time::Timestamp;
+use entrada::domain::tools::ImpliedScopes;
 use entrada::domain::trust::Trust;
 use entrada::flows::AuthServer;
 use entrada::flows::Ports;
@@ -48,6 +54,7 @@ use entrada::ports::documents::ClientDocuments;
 use entrada::ports::documents::Fetched;
 use entrada::ports::documents::NotFetched;
 use entrada::ports::documents::Validators;
+use entrada::ports::root_key::RootKeyStore;
 use entrada::ports::store::Store;
 use entrada::protocol::issuer::Issuer;
 use entrada::protocol::metadata::path;
@@ -64,6 +71,7 @@ use crate::support::clock::MovedClock;
 use crate::support::cosmos::HostedCosmos;
 use crate::support::race::Course;
 use crate::support::script::Scripted;
+use crate::support::vault::HostedVault;
 use crate::support::vigil::Log;
 use crate::support::vigil::Vigil;
 
@@ -95,6 +103,10 @@ pub struct Setup {
     pub default_resource: Option<usize>,
     /// The plain OpenID Connect face of the identity provider in place of Entra's.
     pub oidc: bool,
+    /// Whose people may sign in, of those that there are.
+    pub tenants: Tenants,
+    pub guests: bool,
+    pub people: Vec<Person>,
     /// By which the identity provider knows us.
     pub upstream_secret: String,
     /// How long the identity provider may take.
@@ -105,6 +117,10 @@ pub struct Setup {
     pub decorate: Decorate,
     /// The store in Cosmos DB in place of a file, and how long it may take.
     pub cosmos: Option<Duration>,
+    /// The root key in a key vault in place of a file.
+    pub vault: Option<Arc<HostedVault>>,
+    /// Whether it is open at once: otherwise nothing has been stored.
+    pub opens: bool,
 }
 
 impl Default for Setup {
@@ -133,12 +149,17 @@ impl Default for Setup {
             resources: vec![resource(ISSUER, "/mcp", None)],
             default_resource: None,
             oidc: false,
+            tenants: Tenants::One(TENANT.to_owned()),
+            guests: false,
+            people: Person::three(TENANT),
             upstream_secret: UPSTREAM_SECRET.to_owned(),
             upstream_patience: Duration::from_secs(10),
             sign_in_with: "Microsoft".to_owned(),
             brand: Brand::default(),
             decorate: Box::new(|store| store),
             cosmos: None,
+            vault: None,
+            opens: true,
         }
     }
 }
@@ -155,8 +176,11 @@ pub fn resource(issuer: &str, path: &str, upstream: Option<Url>) -> Resource {
             ("mcp.write".to_owned(), "Add expenses".to_owned()),
         ],
         default_scopes: ["mcp.read", "mcp.write"].into_iter().collect(),
+        implied: ImpliedScopes::default(),
         claims: vec![Claim::Name],
         access: Duration::from_secs(3_600),
+        allowed: Allowed::default(),
+        forwarding: Forwarding::default(),
     }
 }
 
@@ -262,7 +286,7 @@ impl Entrada {
         let guard = log.capture();
         let clock = MovedClock::at(START);
         let script = Scripted::new();
-        let idp = idp(&setup.issuer, &clock, &script).await;
+        let idp = idp(&setup, &clock, &script).await;
         let dir = TempDir::new().unwrap();
         let mut cosmos = None;
         let store: Arc<dyn Store> = match setup.cosmos {
@@ -273,12 +297,14 @@ impl Entrada {
         };
         let store = (setup.decorate)(store);
         let events = Arc::new(Events::default());
-        let root = RootKeyFile::new(dir.path().join("root.key"));
+        let root = root_key(&setup, dir.path().join("root.key"));
         let (auth, router) = assemble(&setup, root, &store, &idp, &clock, &events);
-        auth.keep_keys().await.unwrap();
+        if setup.opens {
+            auth.keep_keys().await.unwrap();
+        }
         let vigil = Vigil::default();
         vigil.never(UPSTREAM_SECRET);
-        let key = std::fs::read_to_string(dir.path().join("root.key")).unwrap();
+        let key = std::fs::read_to_string(dir.path().join("root.key")).unwrap_or_default();
         key.lines().filter_map(|line| line.strip_prefix("1 ")).for_each(|key| vigil.never(key));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let _guard = guard;
@@ -292,19 +318,29 @@ impl Entrada {
 
     /// Another replica, with what its commands are given to.
     pub async fn replica_with_auth(&self) -> (AuthServer, Router) {
-        let (auth, router) = self.replica_of(RootKeyFile::new(self.root_key()));
+        let root = root_key(&self.setup, self.root_key());
+        let (auth, router) = assemble(&self.setup, root, &self.store, &self.idp, &self.clock, &self.events);
         auth.keep_keys().await.unwrap();
         (auth, router)
     }
 
     /// Another replica, with a root key of its own, which is not open yet.
-    pub fn replica_of(&self, root: RootKeyFile) -> (AuthServer, Router) {
-        assemble(&self.setup, root, &self.store, &self.idp, &self.clock, &self.events)
+    pub fn replica_of(&self, root: impl RootKeyStore + 'static) -> (AuthServer, Router) {
+        self.replica_between(Arc::clone(&self.store), root)
+    }
+
+    /// Another replica, with a way to the store and a root key of its own, which is not open yet.
+    pub fn replica_between(
+        &self,
+        store: Arc<dyn Store>,
+        root: impl RootKeyStore + 'static,
+    ) -> (AuthServer, Router) {
+        assemble(&self.setup, Arc::new(root), &store, &self.idp, &self.clock, &self.events)
     }
 
     /// Another replica, with a connection to the store of its own.
     pub async fn replica_on(&self, store: Arc<dyn Store>) -> Router {
-        let root = RootKeyFile::new(self.root_key());
+        let root = root_key(&self.setup, self.root_key());
         let (auth, router) = assemble(&self.setup, root, &store, &self.idp, &self.clock, &self.events);
         auth.keep_keys().await.unwrap();
         router
@@ -393,6 +429,9 @@ impl Entrada {
 impl Drop for Entrada {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            let versions = self.setup.vault.iter().flat_map(|vault| vault.versions());
+            let keys = versions.filter_map(|version| Some(version.value.split_once(' ')?.1.to_owned()));
+            keys.for_each(|key| self.vigil.never(key));
             self.vigil.judge(&self.log.text(), &self.store_file());
         }
     }
@@ -407,23 +446,31 @@ pub fn form_request(target: &str, form: &[(&str, &str)]) -> Request<Body> {
         .unwrap()
 }
 
-async fn idp(issuer: &str, clock: &Arc<MovedClock>, script: &Arc<Scripted>) -> DevIdp {
+async fn idp(setup: &Setup, clock: &Arc<MovedClock>, script: &Arc<Scripted>) -> DevIdp {
     let clock = Arc::clone(clock);
+    let issuer = &setup.issuer;
     let options = Options {
         tenant: TENANT.to_owned(),
         client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
         client_secret: SecretString::from(UPSTREAM_SECRET),
         redirect_uris: vec![format!("{issuer}{}", path::CALLBACK)],
-        people: Person::three(TENANT),
+        people: setup.people.clone(),
         now: Arc::new(move || clock.now().0),
         script: script.clone(),
     };
     DevIdp::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), options).await.unwrap()
 }
 
+fn root_key(setup: &Setup, file: PathBuf) -> Arc<dyn RootKeyStore> {
+    match &setup.vault {
+        Some(vault) => Arc::new(vault.root_key()),
+        None => Arc::new(RootKeyFile::new(file)),
+    }
+}
+
 fn assemble(
     setup: &Setup,
-    root: RootKeyFile,
+    root: Arc<dyn RootKeyStore>,
     store: &Arc<dyn Store>,
     idp: &DevIdp,
     clock: &Arc<MovedClock>,
@@ -432,18 +479,24 @@ fn assemble(
     let issuer = Issuer::parse(&setup.issuer).unwrap();
     let kind = match setup.oidc {
         true => Kind::Oidc { issuer: Url::parse(&idp.issuer_oidc()).unwrap() },
-        false => Kind::Entra { authority: Url::parse(&idp.authority()).unwrap(), tenant: TENANT.to_owned() },
+        false => {
+            let authority = Url::parse(&idp.authority()).unwrap();
+            let graph = Some(authority.clone());
+            let tenants = setup.tenants.clone();
+            Kind::Entra(Entra { authority, tenants, guests: setup.guests, graph })
+        }
     };
     let settings = Settings {
         kind,
         client_id: "99999999-8888-4777-8666-555555555555".to_owned(),
-        client_secret: SecretString::from(setup.upstream_secret.clone()),
+        proof: Proof::Secret(SecretString::from(setup.upstream_secret.clone())),
         redirect_uri: issuer.at(path::CALLBACK),
         scopes: vec!["api://entrada/mcp.access".to_owned()],
     };
     let entropy = Arc::new(SystemEntropy::default());
     let policy = Policy {
         issuer,
+        hosts: Vec::new(),
         signing_alg: setup.signing_alg,
         lifetimes: setup.lifetimes.clone(),
         limits: setup.limits.clone(),
@@ -459,7 +512,7 @@ fn assemble(
     let provider = OidcProvider::with_timeout(settings, clock.clone(), setup.upstream_patience).unwrap();
     let ports = Ports {
         store: Arc::clone(store),
-        root: Arc::new(root),
+        root,
         idp: Arc::new(provider),
         documents: (setup.documents)(clock.clone()),
         clock: clock.clone(),
@@ -467,7 +520,8 @@ fn assemble(
         audit: events.clone(),
     };
     let auth = AuthServer::new(ports, policy);
-    let router = app::router(&auth, &app::start::upstream_client().unwrap());
+    let upstreams = app::upstreams::upstreams(&auth.policy().resources).unwrap();
+    let router = app::router(&auth, &upstreams);
     (auth, router)
 }
 

@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod api_key;
 pub mod browser;
 pub mod certificates;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod signer;
 pub mod tools;
 pub mod upload;
 pub mod upstream;
+pub mod vault;
 pub mod vigil;
 pub mod web;
 pub mod web_browser;

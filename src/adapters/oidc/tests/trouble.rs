@@ -135,7 +135,7 @@ async fn a_provider_that_is_down_is_away() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let kind = Kind::Entra { authority: gone.parse().unwrap(), tenant: TENANT.into() };
+    let kind = Kind::Entra(entra_at(&gone));
     let clock = Arc::new(TestClock(AtomicI64::new(START)));
     let provider = OidcProvider::new(settings(kind, SECRET), clock).unwrap();
     let error = provider.sign_in_url(&request()).await.unwrap_err();

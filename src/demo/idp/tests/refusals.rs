@@ -80,7 +80,7 @@ async fn the_client_proves_itself_in_one_way() {
         |value| [("client_secret", ""), ("client_assertion_type", jwt_bearer), ("client_assertion", value)];
     assert_eq!(bench.refresh(&token, &assertion("a.good.assertion")).await.status, 200);
     let refused = bench.refresh(&token, &assertion("another.one")).await;
-    assert_eq!(refused.error(), invalid_client(700_213));
+    assert_eq!(refused.error(), invalid_client(50_027), "it is no JWT");
     let both = bench.refresh(&token, &assertion("a.good.assertion")[1..]).await;
     assert_eq!(both.error(), (400, "invalid_request".into(), 90_100));
 }

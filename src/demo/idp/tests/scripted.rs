@@ -83,7 +83,7 @@ async fn the_script_answers_in_its_place() {
             Some(Reply::error("interaction_required", 50_076, "Due to a configuration change."))
         }
         Endpoint::Unknown => Some(Reply::garbage()),
-        Endpoint::Pick => None,
+        Endpoint::MemberObjects | Endpoint::Pick => None,
     };
     let bench = Bench::entra(Play { before: Some(reply), ..ada() }).await;
     let discovery = bench.get(&format!("{}/v2.0/.well-known/openid-configuration", bench.site)).await;

@@ -1,2 +1,4 @@
+#[cfg(feature = "cosmos")]
+pub mod cosmos;
 pub mod issuer;
 pub mod server;

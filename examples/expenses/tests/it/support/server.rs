@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use expenses::FileLedger;
+use expenses::Ledger;
 use expenses::Settings;
 use expenses::router;
 use reqwest::RequestBuilder;
@@ -33,18 +34,31 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
+        let data = TempDir::new().unwrap();
+        let mut server = Self::over(Arc::new(FileLedger::open(data.path()).unwrap())).await;
+        server.data = data;
+        server
+    }
+
+    /// A server with this ledger, and nothing in its directory.
+    pub async fn over(ledger: Arc<dyn Ledger>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let audience = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (issuer, data) = (Issuer::start().await, TempDir::new().unwrap());
-        let server = serve(listener, &issuer, &audience, &data);
+        let server = serve(listener, &issuer, &audience, ledger);
         Self { issuer, audience, data, server }
     }
 
     /// Another process over the same directory, as far as the ledger can tell. It shares the audience.
     pub async fn replica(&self) -> (String, JoinHandle<()>) {
+        self.replica_over(Arc::new(FileLedger::open(self.data.path()).unwrap())).await
+    }
+
+    /// Another process over this ledger.
+    pub async fn replica_over(&self, ledger: Arc<dyn Ledger>) -> (String, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        (url, serve(listener, &self.issuer, &self.audience, &self.data))
+        (url, serve(listener, &self.issuer, &self.audience, ledger))
     }
 
     /// The claims of a good token of this person's.
@@ -90,9 +104,8 @@ impl Drop for Server {
     }
 }
 
-fn serve(listener: TcpListener, issuer: &Issuer, audience: &str, data: &TempDir) -> JoinHandle<()> {
-    let ledger = FileLedger::open(data.path()).unwrap();
-    let router = router(Settings::new(&issuer.url, audience), Arc::new(ledger)).unwrap();
+fn serve(listener: TcpListener, issuer: &Issuer, audience: &str, ledger: Arc<dyn Ledger>) -> JoinHandle<()> {
+    let router = router(Settings::new(&issuer.url, audience), ledger).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 

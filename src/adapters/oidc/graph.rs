@@ -1,0 +1,55 @@
+//! Microsoft Graph, for the groups that an ID token has no room for.
+
+use http::StatusCode;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::ports::idp::UpstreamError;
+
+use super::failure::away;
+use super::failure::refused;
+use super::http_client::HttpClient;
+
+/// What we ask for there: who the person is, and of which groups they are a member. An administrator has to consent to the
+/// second.
+const PERMISSIONS: [&str; 2] = ["User.Read", "GroupMember.Read.All"];
+
+/// The scope of a token for this Graph. A token is for one resource (AADSTS28000), so it takes a request of its own.
+pub(super) fn scope(root: &Url) -> String {
+    let root = root.as_str().trim_end_matches('/');
+    PERMISSIONS.map(|permission| format!("{root}/{permission}")).join(" ")
+}
+
+#[derive(Deserialize)]
+struct Members {
+    value: Vec<String>,
+}
+
+/// Everything that the person whose token this is is a member of, however deep: groups, directory roles and
+/// administrative units
+/// (<https://learn.microsoft.com/graph/api/directoryobject-getmemberobjects>).
+pub(super) async fn member_objects(
+    http: &HttpClient,
+    root: &Url,
+    token: &SecretString,
+) -> Result<Vec<String>, UpstreamError> {
+    let url =
+        root.join("/v1.0/me/getMemberObjects").map_err(|_| refused("Microsoft Graph has no address"))?;
+    let question = json!({ "securityEnabledOnly": false }).to_string();
+    let answer = http.post_json(&url, question, token).await?;
+    match answer.status {
+        StatusCode::OK => {
+            let members: Members = serde_json::from_slice(&answer.body)
+                .map_err(|_| away("what Microsoft Graph sent cannot be read"))?;
+            Ok(members.value.into_iter().map(|id| id.to_ascii_lowercase()).collect())
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(refused("Microsoft Graph does not tell us the groups: GroupMember.Read.All is missing"))
+        }
+        // Directory_ResultSizeLimitExceeded.
+        StatusCode::BAD_REQUEST => Err(refused("Microsoft Graph cannot list so many groups")),
+        _ => Err(away("Microsoft Graph is failing or busy")),
+    }
+}
