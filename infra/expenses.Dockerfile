@@ -7,10 +7,10 @@ ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 COPY Cargo.toml Cargo.lock ./
 COPY examples/expenses/Cargo.toml examples/expenses/
 COPY examples/verify/Cargo.toml examples/verify/
-RUN mkdir -p src benches/gateway examples/identity-provider examples/expenses/src examples/verify/src \
+RUN mkdir -p src benches/gateway examples/azure examples/identity-provider examples/expenses/src examples/verify/src \
     && touch src/lib.rs examples/expenses/src/lib.rs \
     && for target in src/main.rs benches/flow.rs benches/gateway/main.rs benches/store.rs \
-        examples/identity-provider/main.rs examples/expenses/src/main.rs examples/verify/src/main.rs; do \
+        examples/azure/main.rs examples/identity-provider/main.rs examples/expenses/src/main.rs examples/verify/src/main.rs; do \
         echo 'fn main() {}' >"$target"; \
     done \
     && cargo build --locked --release --package expenses --features cosmos \

@@ -11,6 +11,7 @@ use entrada::adapters::embedded::EmbeddedStore;
 use entrada::adapters::root_key_file::RootKeyFile;
 use entrada::adapters::system::SystemEntropy;
 use entrada::domain::allowed::Allowed;
+use entrada::domain::allowed::Audience;
 use entrada::domain::brand::Brand;
 use entrada::domain::client::UpstreamApp;
 use entrada::domain::event::Event;
@@ -107,6 +108,7 @@ impl IdentityProvider for Obliging {
             preferred_username: Some("ada@example.com".to_owned()),
             roles: Vec::new(),
             groups: Some(Vec::new()),
+            guest: None,
             auth_time: None,
         };
         // About as long as Entra's.
@@ -246,6 +248,7 @@ pub fn policy(issuer: &str, signing_alg: SigningAlg, resource: Resource) -> Poli
         trust: Trust::default(),
         resources: Resources::new(vec![resource], None),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },
+        audience: Audience { tenants: vec![TENANT.to_owned()], guests: false },
         sign_in_with: "Microsoft".to_owned(),
         brand: Brand::default(),
     }

@@ -7,6 +7,7 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Idp;
 use crate::config::Tenants;
+use crate::domain::allowed::Audience;
 use crate::domain::client::Client;
 use crate::domain::client::UpstreamApp;
 use crate::domain::policy::Lifetimes;
@@ -40,11 +41,14 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     let trust = config.trust.clone();
     let default = config.resources.iter().position(|resource| resource.default);
     let resources = Resources::new(config.resources.iter().map(resource).collect(), default);
-    let tenant = match &config.upstream.idp {
-        Idp::Entra { tenants: Tenants::One(tenant), .. } => tenant.clone(),
-        Idp::Entra { tenants: Tenants::Several(_), .. } => "organizations".to_owned(),
-        Idp::Oidc { issuer } => issuer.clone(),
+    let (tenant, tenants) = match &config.upstream.idp {
+        Idp::Entra { tenants: Tenants::One(tenant), .. } => (tenant.clone(), vec![tenant.clone()]),
+        Idp::Entra { tenants: Tenants::Several(tenants), .. } => {
+            ("organizations".to_owned(), tenants.clone())
+        }
+        Idp::Oidc { issuer } => (issuer.clone(), Vec::new()),
     };
+    let guests = !matches!(config.upstream.idp, Idp::Entra { guests: false, .. });
     let upstream = UpstreamApp { tenant, client_id: config.upstream.client_id.clone() };
     let sign_in_with = sign_in_with(&config.upstream.idp);
     let clients = config.clients.iter().cloned().map(Client::configured);
@@ -62,6 +66,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
         limits: config.limits.clone(),
         resources,
         upstream,
+        audience: Audience { tenants, guests },
         sign_in_with,
         brand: config.brand.clone(),
     })

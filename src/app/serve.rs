@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::watch;
@@ -47,7 +48,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const BUCKETS: [f64; 15] =
     [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 180.0];
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until SIGINT or SIGTERM, and for a while after it.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
     // The store first: that a second process has it is the better news than that a port is taken.
     let started = start(config).await?;
@@ -56,7 +57,22 @@ pub async fn serve(config: &Config) -> Result<(), Failure> {
         listeners.push(bind(*address, "listen").await?);
     }
     let public = router(&started.auth, &upstreams(&started.auth.policy().resources)?);
-    serve_until(end_signal()?, config, started, public, listeners).await
+    let (mut signals, auth, delay) = (Signals::catch()?, started.auth.clone(), config.stop_delay);
+    let told_to_end = async move {
+        signals.next().await;
+        auth.leave();
+        if !delay.is_zero() {
+            tracing::info!(
+                delay = delay.as_secs(),
+                "stopping after a delay: readiness says no; another signal stops now"
+            );
+            tokio::select! {
+                () = later(delay) => {}
+                () = signals.next() => {}
+            }
+        }
+    };
+    serve_until(told_to_end, config, started, public, listeners).await
 }
 
 /// Answers on these listeners with `public`, and does all that goes with it, until `told_to_end`. Where
@@ -197,18 +213,31 @@ async fn look_after_api_keys(auth: AuthServer, mut stopped: watch::Receiver<bool
     }
 }
 
-/// SIGINT or SIGTERM. Either is caught from the call on, before the future is awaited: whoever has read
-/// that the program listens may end it at once, and it ends in order.
-pub fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
+/// SIGINT and SIGTERM.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Both are caught from the call on, before any is awaited: whoever has read that the program listens may end it
+    /// at once, and it ends in order.
+    ///
+    /// Fails when the system lets nobody catch them.
+    pub fn catch() -> Result<Self, Failure> {
+        let failed = |error| Failure::Running(format!("Signals cannot be received: {error}."));
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Either of them.
+    pub async fn next(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    })
+    }
 }
 
 fn metrics_recorder() -> Result<PrometheusHandle, Failure> {

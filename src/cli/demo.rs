@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::sync::oneshot;
 
 use crate::app::exit::Failure;
-use crate::app::serve::end_signal;
+use crate::app::serve::Signals;
 use crate::cli::log;
 use crate::cli::say;
 use crate::demo::invitation::Way;
@@ -38,7 +38,8 @@ pub struct Options {
 
 /// Walks, and serves until SIGINT or SIGTERM.
 pub async fn execute(options: Options) -> Result<(), Failure> {
-    let mut ended = pin!(end_signal()?);
+    let mut signals = Signals::catch()?;
+    let mut ended = pin!(signals.next());
     let log_the_rest = log::start_later();
     tell("Entrada demo: all on this machine, with made-up people. Nothing here is Microsoft.\n");
     let site = Site::new(options.port, options.data_dir.as_deref()).await?;

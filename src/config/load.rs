@@ -88,6 +88,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
     let listen = listen(values);
     let hosts = values.list("hosts", syntax::host_header);
     let data_dir = values.text("data_dir", |path| Ok(PathBuf::from(path)));
+    let stop_delay = values.duration("stop_delay");
     let upstream = upstream::read(values);
     let store = store::read(values);
     let keys = keys::read(values, data_dir.as_deref());
@@ -108,6 +109,7 @@ fn assemble(values: &mut Values<'_>) -> Option<Config> {
         listen: listen?,
         hosts: hosts?,
         data_dir: data_dir?,
+        stop_delay: stop_delay?,
         keys: keys?,
         upstream: upstream?,
         store: store?,

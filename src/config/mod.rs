@@ -65,6 +65,8 @@ pub struct Config {
     /// Names under which requests may come, besides that of `public_url`.
     pub hosts: Vec<String>,
     pub data_dir: PathBuf,
+    /// From the word to stop until no connection is accepted any more.
+    pub stop_delay: Duration,
     pub keys: Keys,
     pub upstream: Upstream,
     pub store: Store,

@@ -77,6 +77,13 @@ const SERVER: &[Setting] = &[
         "The directory of the embedded store, the root key and the administration socket; \
          a relative one starts from the current directory",
     ),
+    lifetime(
+        "stop_delay",
+        Is("0s"),
+        ("0s", "5m"),
+        "How long everything is answered after SIGTERM, but for readiness, which says no: as long as whoever balances \
+         load takes to send nothing new; a second signal ends it. What is open then has 25 s to end",
+    ),
 ];
 
 const POLICY: &[Setting] = &[

@@ -276,6 +276,7 @@ fn what_is_left_out_has_the_documented_default() {
 
     assert_eq!(config.listen, ["127.0.0.1:8000".parse().unwrap()]);
     assert_eq!(config.data_dir, PathBuf::from("./data"));
+    assert_eq!(config.stop_delay, Duration::ZERO);
     let Idp::Entra { authority, .. } = config.upstream.idp else { panic!("entra") };
     assert_eq!(authority, "https://login.microsoftonline.com");
     assert!(config.upstream.scopes.is_empty());

@@ -21,6 +21,27 @@ pub struct Allowed {
     pub keys: bool,
 }
 
+/// Whose accounts sign in, whatever the resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// `tid`s. Empty where the identity provider has no tenants.
+    pub tenants: Vec<String>,
+    /// Whether guests of a tenant do.
+    pub guests: bool,
+}
+
+impl Audience {
+    /// What a person lacks who signed in when more were let in. Who was never asked whether they are a guest is none here:
+    /// the identity provider says so at the next refresh.
+    #[must_use]
+    pub fn lacking(&self, person: &Person) -> Option<Lacking> {
+        if !meets(&self.tenants, person.subject.tid()) {
+            return Some(Lacking::Tenant);
+        }
+        (person.guest == Some(true) && !self.guests).then_some(Lacking::Member)
+    }
+}
+
 /// What somebody lacks that a resource asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacking {
@@ -124,6 +145,7 @@ mod tests {
             preferred_username: None,
             roles: owned(roles),
             groups: groups.map(owned),
+            guest: None,
             auth_time: None,
         }
     }
@@ -160,6 +182,22 @@ mod tests {
         assert_eq!(unmet(|a| a.groups = list(&["g3"])), Some(Lacking::Group));
         assert_eq!(unmet(|a| a.roles = list(&["Writer"])), Some(Lacking::Role));
         assert_eq!(unmet(|a| a.clients = list(&["app.example.org"])), Some(Lacking::Client));
+    }
+
+    #[test]
+    fn an_audience_that_was_made_smaller_keeps_out_who_is_in() {
+        let audience = |tenants: &[&str], guests| Audience { tenants: list(tenants), guests };
+        let ann = person(&[], None);
+        for (tenants, lacks) in
+            [(list(&[]), None), (list(&["t2", "t1"]), None), (list(&["t2"]), Some(Lacking::Tenant))]
+        {
+            assert_eq!(Audience { tenants, guests: false }.lacking(&ann), lacks);
+        }
+        let guest = |guest| Person { guest, ..ann.clone() };
+        for (said, denied) in [(None, None), (Some(false), None), (Some(true), Some(Lacking::Member))] {
+            assert_eq!(audience(&["t1"], false).lacking(&guest(said)), denied);
+            assert_eq!(audience(&["t1"], true).lacking(&guest(said)), None);
+        }
     }
 
     #[test]

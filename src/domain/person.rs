@@ -98,6 +98,9 @@ pub struct Person {
     pub roles: Vec<String>,
     /// Absent when there are too many for an ID token: unknown is not none.
     pub groups: Option<Vec<String>>,
+    /// Whether they are a guest of their tenant, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<bool>,
     /// When they last proved who they are, where the provider says so.
     pub auth_time: Option<Timestamp>,
 }

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use crate::domain::allowed::Audience;
+use crate::domain::allowed::Lacking;
 use crate::domain::brand::Brand;
 use crate::domain::client::Client;
+use crate::domain::client::ClientId;
 use crate::domain::client::UpstreamApp;
 use crate::domain::limits::Limits;
+use crate::domain::person::Person;
 use crate::domain::resource::Resources;
 use crate::domain::signing::SigningAlg;
 use crate::domain::trust::Trust;
@@ -102,12 +106,28 @@ pub struct Policy {
     pub resources: Resources,
     /// The tenant and application at the identity provider, as the client-to-Entra mapping records it.
     pub upstream: UpstreamApp,
+    pub audience: Audience,
     /// What people know the identity provider by: Microsoft, or the provider's host.
     pub sign_in_with: String,
     pub brand: Brand,
 }
 
 impl Policy {
+    /// What a person, with a client, lacks to use a resource. One that is gone asks for nothing: who wants it is told
+    /// elsewhere.
+    #[must_use]
+    pub fn lacking(
+        &self,
+        resource: &str,
+        person: &Person,
+        client: &ClientId,
+        redirect_host: &str,
+    ) -> Option<Lacking> {
+        let allowed = || self.resources.by_identifier(resource).map(|resource| &resource.allowed);
+        let lacking = || allowed().and_then(|allowed| allowed.lacking(person, client, redirect_host));
+        self.audience.lacking(person).or_else(lacking)
+    }
+
     /// The longest lifetime of anything that is signed here.
     #[must_use]
     pub fn longest_token(&self) -> Duration {

@@ -42,7 +42,7 @@ impl Refusal for Lacking {
             Self::GroupsUnknown => row(
                 "groups_unknown",
                 AccessDenied,
-                "Your account is in more groups than a sign-in lists, and this server may not ask Microsoft Graph for them, so that nobody can tell whether it is in one that may use this MCP server. Whoever runs the server can have an administrator consent to the delegated permissions User.Read and GroupMember.Read.All for its application, have the sign-in list only the groups that are assigned to the application, or go by app roles.",
+                "Your account is in more groups than a sign-in lists, and this server may not ask Microsoft Graph for them, so that nobody can tell whether it is in one that may use this MCP server. Whoever runs the server can have an administrator consent to the delegated permission User.Read for its application, have the sign-in list only the groups that are assigned to the application, or go by app roles.",
             ),
             Self::Role => row(
                 "role_missing",
@@ -59,8 +59,7 @@ impl Refusal for Lacking {
 }
 
 impl AuthServer {
-    /// Whether a person may use a resource with a client. A resource that is gone allows nothing either way: who asks
-    /// for it is told elsewhere.
+    /// Whether a person may use a resource with a client.
     pub(in crate::flows) fn allow(
         &self,
         resource: &str,
@@ -68,9 +67,7 @@ impl AuthServer {
         client: &ClientId,
         redirect_uri: &RedirectUri,
     ) -> Result<(), Lacking> {
-        let resource = self.policy().resources.by_identifier(resource);
-        let lacking =
-            resource.and_then(|resource| resource.allowed.lacking(person, client, &redirect_uri.host()));
+        let lacking = self.policy().lacking(resource, person, client, &redirect_uri.host());
         lacking.map_or(Ok(()), Err)
     }
 }

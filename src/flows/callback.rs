@@ -202,7 +202,7 @@ impl AuthServer {
         check_auth_time(&login, &signed_in, now).map_err(refused)?;
         let SignedIn { person, refresh_token } = signed_in;
         let person = self.with_groups(person, &login.resource, refresh_token.as_ref(), Duration::ZERO).await;
-        let person = person.map_err(|error| self.not_signed_in("groups", &error, &login))?;
+        let (person, _) = person.map_err(|error| self.groups_unknown(&error, &login))?;
         let signed_in = SignedIn { person, refresh_token };
         let grant = self.grant_of(&login, signed_in, now).await.map_err(refused)?;
         self.record(EventName::SignInCompleted, signed_in_event(&grant));
@@ -242,6 +242,16 @@ impl AuthServer {
             UpstreamError::Away(_) => Reason::UpstreamAway,
         };
         Refused { upstream: Some(error.reason().clone()), ..self.refused_login(reason, login) }
+    }
+
+    /// Nobody can tell whether the person is in one of the groups that are let in. What mends it is about the groups.
+    fn groups_unknown(&self, error: &UpstreamError, login: &Login) -> Refused {
+        if matches!(error, UpstreamError::Away(_)) {
+            return self.not_signed_in("groups", error, login);
+        }
+        self.record_upstream("groups", error);
+        let refused = self.refused_login(Reason::Lacking(Lacking::GroupsUnknown), login);
+        Refused { upstream: Some(error.reason().clone()), ..refused }
     }
 
     /// The one grant of this login: created only if absent, so that a repeated callback finds the first.

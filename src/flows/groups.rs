@@ -40,53 +40,61 @@ impl Default for KnownGroups {
 }
 
 impl KnownGroups {
-    fn of(&self, user: &UserKey, now: Timestamp, younger_than: Duration) -> Option<Arc<[String]>> {
-        let (at, groups) = self.0.get(user)?;
+    fn of(&self, user: &UserKey, now: Timestamp, younger_than: Duration) -> Option<Learnt> {
+        let learnt = self.0.get(user)?;
+        let (at, _) = learnt;
         // A clock that was set back must not make them count for longer.
-        (at <= now && now < at.plus(younger_than)).then_some(groups)
+        (at <= now && now < at.plus(younger_than)).then_some(learnt)
     }
 }
 
 impl AuthServer {
     /// The same person, with the groups that the resource goes by, if the ID token had no room for them: those that were
-    /// learnt before, if that is `younger_than` this; a sign-in goes by none of them.
+    /// learnt before, if that is `younger_than` this; a sign-in goes by none of them. And since when all that is known.
     ///
-    /// Fails where they may be learnt later. Where they are not to be learnt at all they stay unknown, and a resource that
-    /// asks for one lets nobody in whose groups are.
+    /// Fails where they may be learnt later, or nobody can tell whether the resource is for the person. Where they are only
+    /// told on, they stay unknown.
     pub(in crate::flows) async fn with_groups(
         &self,
         person: Person,
         resource: &str,
         token: Option<&SecretString>,
         younger_than: Duration,
-    ) -> Result<Person, UpstreamError> {
+    ) -> Result<(Person, Timestamp), UpstreamError> {
+        let now = self.now();
         let resource = self.policy().resources.by_identifier(resource).filter(|resource| asks(resource));
         let (None, Some(resource), Some(token)) = (&person.groups, resource, token) else {
-            return Ok(person);
+            return Ok((person, now));
         };
-        let (user, now) = (person.subject.user_key(), self.now());
-        let groups = match self.0.groups.of(&user, now, younger_than) {
-            Some(groups) => groups,
+        let user = person.subject.user_key();
+        let (at, groups) = match self.0.groups.of(&user, now, younger_than) {
+            Some(learnt) => learnt,
             None => match self.idp().groups(token).await {
                 Ok(groups) => {
                     let groups: Arc<[String]> = groups.into();
                     self.0.groups.0.insert(user, (now, Arc::clone(&groups)));
-                    groups
+                    (now, groups)
                 }
-                Err(error @ UpstreamError::Away(_)) => return Err(error),
+                Err(error) if matches!(error, UpstreamError::Away(_)) || gates(resource) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     self.record_upstream("groups", &error);
-                    return Ok(person);
+                    return Ok((person, now));
                 }
             },
         };
-        Ok(Person { groups: wanted(resource, &groups), ..person })
+        Ok((Person { groups: wanted(resource, &groups), ..person }, at))
     }
 }
 
 /// Whether a resource goes by groups, or tells them on.
 fn asks(resource: &Resource) -> bool {
-    tells(resource) || !resource.allowed.groups.is_empty()
+    tells(resource) || gates(resource)
+}
+
+fn gates(resource: &Resource) -> bool {
+    !resource.allowed.groups.is_empty()
 }
 
 fn tells(resource: &Resource) -> bool {

@@ -24,7 +24,7 @@ use crate::domain::signing::BadKey;
 use crate::domain::signing_keys::SigningKeys;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
-use crate::flows::verify::Caller;
+use crate::flows::caller::Caller;
 
 /// A cached token has to live at least this long still, for the sake of the server that checks it.
 const MARGIN: Duration = Duration::from_secs(60);

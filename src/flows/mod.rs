@@ -10,6 +10,7 @@ pub mod begin;
 pub mod block;
 mod blocks;
 pub mod callback;
+pub mod caller;
 pub mod clients;
 pub mod consent;
 pub mod documents;

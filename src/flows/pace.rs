@@ -14,9 +14,9 @@ use moka::sync::Cache;
 
 use crate::domain::limits::Rate;
 use crate::flows::AuthServer;
+use crate::flows::caller::Caller;
 use crate::flows::under_way::Open;
 use crate::flows::under_way::UnderWay;
-use crate::flows::verify::Caller;
 use crate::ports::clock::Clock;
 
 /// Lets so much through in a period, all at once if need be.

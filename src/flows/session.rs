@@ -1,7 +1,7 @@
 //! Sessions of MCP servers, each bound to whoever began it.
 
 use crate::flows::AuthServer;
-use crate::flows::verify::Caller;
+use crate::flows::caller::Caller;
 
 impl AuthServer {
     /// The server's session id as its owner is to know it.

@@ -52,8 +52,7 @@ pub struct Holder {
 impl Holder {
     fn of(body: &GrantBody, policy: &Policy) -> Arc<Self> {
         let host = body.redirect_uri.host();
-        let resource = policy.resources.by_identifier(&body.resource);
-        let lacking = resource.and_then(|r| r.allowed.lacking(&body.person, &body.client_id, &host));
+        let lacking = policy.lacking(&body.resource, &body.person, &body.client_id, &host);
         Arc::new(Self {
             client: body.client_id.clone(),
             redirect_hosts: vec![host],

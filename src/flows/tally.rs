@@ -18,9 +18,9 @@ use crate::domain::key_use::KeyUse;
 use crate::domain::key_use::Replica;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
+use crate::flows::caller::Basis;
+use crate::flows::caller::Credential;
 use crate::flows::grants::GrantError;
-use crate::flows::verify::Basis;
-use crate::flows::verify::Credential;
 use crate::ports::store::StoreError;
 
 /// How often a count is tried when another replica keeps coming first.

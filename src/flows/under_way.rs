@@ -18,10 +18,10 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::person::UserKey;
 use crate::flows::AuthServer;
-use crate::flows::verify::Basis;
-use crate::flows::verify::Caller;
-use crate::flows::verify::Credential;
-use crate::flows::verify::Reason;
+use crate::flows::caller::Basis;
+use crate::flows::caller::Caller;
+use crate::flows::caller::Credential;
+use crate::flows::caller::Reason;
 
 /// How often all of them are looked at.
 pub(in crate::flows) const LOOKED_AT: Duration = Duration::from_secs(4);
@@ -52,6 +52,7 @@ struct Requests {
     watched: bool,
     /// Grants and keys that are being looked at, which may take as long as the store does.
     looked_at: HashSet<Basis>,
+    leaving: bool,
     stopping: bool,
 }
 
@@ -125,6 +126,17 @@ impl AuthServer {
             tokio::spawn(self.clone().look_at_all());
         }
         Some(Open { auth: self.clone(), user, request })
+    }
+
+    /// The program will stop: whoever balances load is to send nothing new here.
+    pub fn leave(&self) {
+        self.0.open.lock().leaving = true;
+    }
+
+    /// Whether it will stop.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.0.open.lock().leaving
     }
 
     /// The program stops: nothing that could be taken up again at another replica is begun or goes on.

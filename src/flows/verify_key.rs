@@ -14,52 +14,17 @@ use crate::domain::policy::REVOCATION;
 use crate::domain::resource::Resource;
 use crate::domain::time::Timestamp;
 use crate::flows::AuthServer;
+use crate::flows::caller::Basis;
+use crate::flows::caller::Caller;
+use crate::flows::caller::Credential;
+use crate::flows::caller::KeyRefused;
+use crate::flows::caller::NotVerified;
+use crate::flows::caller::Reason;
 use crate::flows::grants::GrantError;
-use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedClient;
-use crate::flows::refusal::Row;
-use crate::flows::refusal::row;
 use crate::flows::remembered::Remembered;
 use crate::flows::standing::Holder;
-use crate::flows::verify::Basis;
-use crate::flows::verify::Caller;
-use crate::flows::verify::Credential;
-use crate::flows::verify::NotVerified;
-use crate::flows::verify::Reason;
 use crate::ports::store::StoreError;
-use crate::protocol::error::ErrorCode;
-
-/// Why an API key is refused. Whoever presents one is told the same of all: what somebody has found or guessed is not
-/// explained to them, and its owner finds the reason in the audit trail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyRefused {
-    /// The resource takes none.
-    Off,
-    Mistyped,
-    NotOurs,
-    AnotherResource,
-    Ended(KeyEnd),
-}
-
-impl Refusal for KeyRefused {
-    fn row(self) -> Row {
-        let name = match self {
-            Self::Off => "keys_off",
-            Self::Mistyped => "key_mistyped",
-            Self::NotOurs => "key_not_ours",
-            Self::AnotherResource => "key_for_another_resource",
-            Self::Ended(KeyEnd::Revoked) => "key_revoked",
-            Self::Ended(KeyEnd::Expired) => "key_expired",
-            Self::Ended(KeyEnd::Replaced) => "key_replaced",
-            Self::Ended(KeyEnd::Unknown) => "key_unknown",
-        };
-        row(
-            name,
-            ErrorCode::InvalidToken,
-            "This API key is not taken here. Whoever runs this server finds out why in its log, by the X-Request-Id of this answer.",
-        )
-    }
-}
 
 /// A secret that is not in a key as it was last read is looked for again, so often at most.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -90,6 +90,7 @@ impl AuthServer {
         if let Some(token) = refresh_token {
             grant.body.upstream = Some(UpstreamToken(token));
         }
+        let mut since = now;
         match person {
             Ok(Some(person)) if person.subject != grant.body.person.subject => {
                 return Err(self.ended(grant, version, "upstream_other_person").await);
@@ -99,7 +100,10 @@ impl AuthServer {
                 let token = grant.body.upstream.as_ref().map(|UpstreamToken(token)| token);
                 let recheck = self.policy().lifetimes.recheck;
                 match self.with_groups(person, &grant.body.resource, token, recheck).await {
-                    Ok(person) => grant.body.person = Person { auth_time, ..person },
+                    Ok((person, learnt)) => {
+                        grant.body.person = Person { auth_time, ..person };
+                        since = learnt.min(now);
+                    }
                     Err(error) => return Err(self.not_vouched(grant, version, &error, rotated).await),
                 }
             }
@@ -109,7 +113,8 @@ impl AuthServer {
                 return Err(self.not_vouched(grant, version, &error, rotated).await);
             }
         }
-        grant.body.vouched_at = now;
+        // What was learnt for another client's refresh is as old as it was there.
+        grant.body.vouched_at = since;
         Ok(grant)
     }
 

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use tokio::time::Sleep;
 use tracing::Span;
 
+use crate::flows::caller::Reason;
 use crate::flows::refusal::Refusal;
 use crate::flows::under_way::Open;
-use crate::flows::verify::Reason;
 use crate::gateway::Gate;
 use crate::gateway::boundary::KEEP_ALIVE;
 use crate::gateway::boundary::Tail;

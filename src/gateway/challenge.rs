@@ -10,13 +10,13 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
+use crate::flows::caller::Credential;
+use crate::flows::caller::NotVerified;
+use crate::flows::caller::Reason;
 use crate::flows::pace::TooMany;
 use crate::flows::refusal::Refusal;
 use crate::flows::refusal::RefusedClient;
 use crate::flows::refusal::RefusedFor;
-use crate::flows::verify::Credential;
-use crate::flows::verify::NotVerified;
-use crate::flows::verify::Reason;
 use crate::gateway::Gate;
 use crate::protocol::challenge::BearerChallenge;
 use crate::protocol::error::ErrorCode;

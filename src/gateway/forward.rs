@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use crate::domain::forwarding::Forwarding;
-use crate::flows::verify::Caller;
-use crate::flows::verify::Credential;
-use crate::flows::verify::Reason;
+use crate::flows::caller::Caller;
+use crate::flows::caller::Credential;
+use crate::flows::caller::Reason;
 use crate::gateway::Gate;
 use crate::gateway::answer::Answer;
 use crate::gateway::challenge::Stopped;

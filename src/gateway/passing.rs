@@ -19,9 +19,9 @@ use hyper::body::Frame;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use crate::flows::caller::Credential;
+use crate::flows::caller::Reason;
 use crate::flows::under_way::UnderWay;
-use crate::flows::verify::Credential;
-use crate::flows::verify::Reason;
 
 /// What is shared of it.
 pub struct Passing {

@@ -5,7 +5,7 @@ use axum::http::HeaderName;
 use axum::http::HeaderValue;
 
 use crate::flows::AuthServer;
-use crate::flows::verify::Caller;
+use crate::flows::caller::Caller;
 use crate::gateway::challenge::Stopped;
 
 /// MCP Streamable HTTP, Session Management.

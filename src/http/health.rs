@@ -17,11 +17,10 @@ pub async fn live() -> Response {
 /// tokens that are out go on working.
 pub async fn ready(State(auth): State<AuthServer>) -> Response {
     let store = if auth.store_answers().await { "ok" } else { "away" };
-    match auth.is_open() {
-        true => axum::Json(json!({ "status": "ready", "store": store })).into_response(),
-        false => {
-            let body = axum::Json(json!({ "status": "not_open", "store": store }));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-        }
-    }
+    let (status, said) = match (auth.is_open(), auth.is_leaving()) {
+        (true, false) => (StatusCode::OK, "ready"),
+        (true, true) => (StatusCode::SERVICE_UNAVAILABLE, "leaving"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_open"),
+    };
+    (status, axum::Json(json!({ "status": said, "store": store }))).into_response()
 }

@@ -90,6 +90,11 @@ class Browser:
         """What the page says."""
         return self._chrome.find_element(By.TAG_NAME, "body").text
 
+    def source_with(self, text: str) -> str:
+        """What the page is written in, once it says this."""
+        until(f"{text} on the page", lambda: text in self.text())
+        return self._chrome.page_source
+
     def _find(self, by: str, what: str) -> list:
         return self._chrome.find_elements(by, what)
 

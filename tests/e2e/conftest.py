@@ -17,6 +17,7 @@ SHOWN = pytest.StashKey[list[str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--entrada", type=Path, required=True, help="the built program")
+    parser.addoption("--released", type=Path, required=True, help="the program as it is released")
     parser.addoption("--tools", type=Path, required=True, help="where the clients are installed")
 
 

@@ -158,7 +158,7 @@ fn graph_says(entrada: &Entrada, reply: Reply) {
 #[tokio::test]
 async fn groups_that_the_token_has_no_room_for_are_asked_for_once_in_a_while() {
     let (entrada, client) = in_many_groups(|_| {}).await;
-    entrada.idp.consent_to_groups();
+    entrada.idp.consent_to_graph();
     let tokens = client.tokens(&entrada).await;
     assert_eq!(tokens.claims().get("groups"), None, "nobody asked that they are told on");
     assert_eq!(asked(&entrada), 1);
@@ -183,7 +183,7 @@ async fn groups_that_the_token_has_no_room_for_are_asked_for_once_in_a_while() {
 async fn groups_are_told_on_while_a_token_has_room_for_them_and_asked_for_only_where_they_count() {
     let told = |claims: &Value| claims["groups"].as_array().map(Vec::len);
     let (entrada, client) = in_many_groups(|resource| resource.claims = vec![Claim::Groups]).await;
-    entrada.idp.consent_to_groups();
+    entrada.idp.consent_to_graph();
     let claims = client.tokens(&entrada).await.claims();
     assert_eq!(claims["groups"], json!([group(299)]), "there is room for those that are asked for");
 
@@ -192,7 +192,7 @@ async fn groups_are_told_on_while_a_token_has_room_for_them_and_asked_for_only_w
         resource.claims = vec![Claim::Groups];
     })
     .await;
-    entrada.idp.consent_to_groups();
+    entrada.idp.consent_to_graph();
     assert_eq!(told(&client.tokens(&entrada).await.claims()), None, "unknown is not none");
     let few = json!({ "value": [group(1), group(2)] }).to_string();
     graph_says(&entrada, Reply::Http { status: 200, headers: vec![], body: few });
@@ -209,22 +209,44 @@ async fn without_the_permission_nobody_knows_the_groups_and_the_page_names_it() 
     let (entrada, client) = in_many_groups(|_| {}).await;
     let page = kept_out(&entrada, &client).await;
     assert_eq!(page.status, 403, "{}", page.body);
-    assert!(page.body.contains("GroupMember.Read.All"), "{}", page.body);
+    assert!(page.body.contains("User.Read"), "{}", page.body);
+    let address = format!("href=\"{}/{TENANT}/adminconsent?client_id=", entrada.idp.authority());
+    assert!(page.body.contains(&address), "{}", page.body);
     assert_eq!(last_reason(&entrada), "groups_unknown");
     let event = entrada.events.last(EventName::UpstreamRefused).unwrap();
     assert_eq!((event.call, event.upstream_code), (Some("groups"), Some(65_001)));
-    entrada.idp.consent_to_groups();
+    entrada.idp.consent_to_graph();
     let tokens = client.tokens(&entrada).await;
     graph_says(&entrada, Reply::Http { status: 403, headers: vec![], body: "{}".to_owned() });
     entrada.advance(301);
-    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 400);
-    assert_eq!(entrada.events.reasons(EventName::GrantRevoked), ["groups_unknown"]);
+    let answer = client.refresh(&entrada, &tokens.refresh).await;
+    assert_eq!((answer.status.as_u16(), answer.error().as_str()), (503, "temporarily_unavailable"));
+    assert_eq!(entrada.events.count(EventName::GrantRevoked), 0, "it is no verdict on the person");
+    entrada.script.honest();
+    Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+}
+
+#[tokio::test]
+async fn groups_that_were_learnt_for_another_client_are_as_old_as_they_are() {
+    let (entrada, client) = in_many_groups(|_| {}).await;
+    entrada.idp.consent_to_graph();
+    let other = Client::register_with(&entrada, json!({ "client_name": "Another" })).await;
+    let (ours, theirs) = (client.tokens(&entrada).await, other.tokens(&entrada).await);
+    entrada.advance(300);
+    Tokens::of(&client.refresh(&entrada, &ours.refresh).await);
+    entrada.advance(299);
+    let theirs = Tokens::of(&other.refresh(&entrada, &theirs.refresh).await);
+    let members = json!({ "value": [group(1)] }).to_string();
+    graph_says(&entrada, Reply::Http { status: 200, headers: vec![], body: members });
+    entrada.advance(1);
+    let answer = other.refresh(&entrada, &theirs.refresh).await;
+    assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
 }
 
 #[tokio::test]
 async fn trouble_of_microsoft_graph_is_over_later_and_costs_nobody_a_session() {
     let (entrada, client) = in_many_groups(|_| {}).await;
-    entrada.idp.consent_to_groups();
+    entrada.idp.consent_to_graph();
     graph_says(&entrada, Reply::throttled(30));
     let page = kept_out(&entrada, &client).await;
     assert_eq!(page.status, 503, "{}", page.body);

@@ -1,5 +1,6 @@
 //! The `expenses` program: settings from the environment, and the server of the library.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,7 +31,11 @@ EXPENSES_MANAGED_IDENTITY  client id of a user-assigned identity [the machine's 
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = variable("RUST_LOG").unwrap_or_else(|| "info,rmcp=warn".to_owned());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) => {

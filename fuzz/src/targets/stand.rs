@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use entrada::domain::access_token::Minted;
 use entrada::domain::access_token::UnverifiedClaims;
 use entrada::domain::allowed::Allowed;
+use entrada::domain::allowed::Audience;
 use entrada::domain::brand::Brand;
 use entrada::domain::client::Client;
 use entrada::domain::client::ConfiguredClient;
@@ -280,6 +281,7 @@ fn grants(clients: &[Known]) -> Vec<Grant> {
             preferred_username: Some("ada@example.com".to_owned()),
             roles: Vec::new(),
             groups: Some(Vec::new()),
+            guest: None,
             auth_time: None,
         };
         let body = GrantBody {
@@ -381,6 +383,7 @@ fn policy(clients: &[Known], upstream: Option<Url>) -> Policy {
             .collect(),
         resources: Resources::new(resources, Some(0)),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: "entrada".to_owned() },
+        audience: Audience { tenants: vec![TENANT.to_owned()], guests: false },
         sign_in_with: "Microsoft".to_owned(),
         brand: Brand::default(),
     }

@@ -100,7 +100,7 @@ RULES = [
     Mutation("the redirect URI is another", MAIN, "/auth/callback'", "/callback'", "called back at"),
     Mutation("a setting that is none", APP, "ENTRADA_LOG__FORMAT", "ENTRADA_LOG_FORMAT", "is no setting of the program"),
     Mutation("a probe of another path", APP, "'/healthz/ready'", "'/health/ready'", "The probes are"),
-    Mutation("no time to stop", APP, "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "takes 25 s to stop"),
+    Mutation("no time to stop", APP, "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "takes 35 s to stop"),
     Mutation("the sample on the internet", "expenses.bicep", "external: false", "external: true", "on the internet"),
     Mutation("a list that is no TOML", APP, 'scopes={"mcp.read"=', 'scopes={"mcp.read":', "no TOML"),
     Mutation("a tool that is none", APP, 'list_expenses="mcp.read"', 'list_expense="mcp.read"', "The tools of the sample"),

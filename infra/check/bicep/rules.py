@@ -278,8 +278,9 @@ class Rules:
             self.problem(file, f"The probes are {live} and {ready}.")
         drain = int(re.search(r"DRAIN: Duration = Duration::from_secs\((\d+)\)", self.source("src/app/accept.rs"))[1])
         template = up.app("entrada").body["properties"]["template"]
-        if template["terminationGracePeriodSeconds"] <= drain:
-            self.problem(file, f"The program takes {drain} s to stop.")
+        stops = int(environment["ENTRADA_STOP_DELAY"].removesuffix("s")) + drain
+        if template["terminationGracePeriodSeconds"] <= stops:
+            self.problem(file, f"The program takes {stops} s to stop.")
         if template["scale"]["minReplicas"] != int(up.environment.get("MIN_REPLICAS", 1)):
             self.problem(file, "There are not as many replicas as the option says.")
         several = environment["ENTRADA_UPSTREAM__TENANT"] == "organizations"

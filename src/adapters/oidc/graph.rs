@@ -12,14 +12,13 @@ use super::failure::away;
 use super::failure::refused;
 use super::http_client::HttpClient;
 
-/// What we ask for there: who the person is, and of which groups they are a member. An administrator has to consent to the
-/// second.
-const PERMISSIONS: [&str; 2] = ["User.Read", "GroupMember.Read.All"];
+/// What we ask for there. It is enough for the memberships of whoever is signed in
+/// (<https://learn.microsoft.com/graph/api/user-getmemberobjects#permissions>).
+const PERMISSION: &str = "User.Read";
 
 /// The scope of a token for this Graph. A token is for one resource (AADSTS28000), so it takes a request of its own.
 pub(super) fn scope(root: &Url) -> String {
-    let root = root.as_str().trim_end_matches('/');
-    PERMISSIONS.map(|permission| format!("{root}/{permission}")).join(" ")
+    format!("{}/{PERMISSION}", root.as_str().trim_end_matches('/'))
 }
 
 #[derive(Deserialize)]
@@ -46,7 +45,7 @@ pub(super) async fn member_objects(
             Ok(members.value.into_iter().map(|id| id.to_ascii_lowercase()).collect())
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(refused("Microsoft Graph does not tell us the groups: GroupMember.Read.All is missing"))
+            Err(refused("Microsoft Graph does not tell us the groups: User.Read is missing"))
         }
         // Directory_ResultSizeLimitExceeded.
         StatusCode::BAD_REQUEST => Err(refused("Microsoft Graph cannot list so many groups")),

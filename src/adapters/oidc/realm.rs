@@ -180,13 +180,16 @@ impl Realm {
     /// Who the validated claims are about.
     pub(super) fn person(&self, claims: &Claims) -> Result<Person, UpstreamError> {
         let other = claims.additional_claims();
-        let (subject, groups) = match self {
+        let (subject, guest, groups) = match self {
             Self::Entra(entra) => {
                 let subject = entra::subject(claims, &entra.tenants)?;
-                entra.lets_in(entra::is_guest(claims))?;
-                (subject, entra::groups(claims))
+                let guest = entra::is_guest(claims);
+                entra.lets_in(guest)?;
+                (subject, guest, entra::groups(claims))
             }
-            Self::Oidc { .. } => (subject(claims)?, Groups::Listed(Names::to_vec(other.groups.as_ref()))),
+            Self::Oidc { .. } => {
+                (subject(claims)?, None, Groups::Listed(Names::to_vec(other.groups.as_ref())))
+            }
         };
         // Unknown groups are not the same as none: where nobody else knows them, the claim is left out of our tokens, and
         // whoever decides by it denies.
@@ -203,6 +206,7 @@ impl Realm {
             preferred_username: claims.preferred_username().map(|name| name.to_string()),
             roles: Names::to_vec(other.roles.as_ref()),
             groups,
+            guest,
             auth_time: claims.auth_time().map(|at| Timestamp(at.timestamp())),
         })
     }

@@ -51,6 +51,8 @@ pub(super) fn not_groups(error: UpstreamError) -> UpstreamError {
         UpstreamError::Away(_) => error,
         error => UpstreamError::Refused(UpstreamReason {
             what: "it gives us no token to ask Microsoft Graph for groups with",
+            // That is about a sign-in; whoever reads it has signed in, and lacks something else.
+            explanation: None,
             ..error.reason().clone()
         }),
     }

@@ -23,6 +23,7 @@ fn every_variable_wins_over_the_file() {
         ("ENTRADA_LISTEN", "[::1]:1, 127.0.0.1:2"),
         ("ENTRADA_HOSTS", "a.example.com, b.example.com:8443"),
         ("ENTRADA_DATA_DIR", "elsewhere"),
+        ("ENTRADA_STOP_DELAY", "1m"),
         ("ENTRADA_UPSTREAM__KIND", "entra"),
         ("ENTRADA_UPSTREAM__TENANT", "99999999-2222-3333-4444-555555555555"),
         ("ENTRADA_UPSTREAM__GUESTS", "allow"),
@@ -91,6 +92,7 @@ fn every_variable_wins_over_the_file() {
     assert_eq!(config.public_url, "https://other.example.com");
     assert_eq!(config.listen, ["[::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     assert_eq!(config.data_dir, PathBuf::from("elsewhere"));
+    assert_eq!(config.stop_delay, Duration::from_secs(60));
     assert_eq!(config.keys, Keys::File(PathBuf::from("elsewhere.key")));
     let entra = Idp::Entra {
         tenants: Tenants::One("99999999-2222-3333-4444-555555555555".to_owned()),

@@ -12,9 +12,7 @@ use serde_json::json;
 use super::Idp;
 use super::keys;
 
-/// The permission that reads groups; it takes an administrator's consent.
-pub(super) const GROUPS: &str = "GroupMember.Read.All";
-/// Those that a person can consent to, and here always has.
+/// The permission to read what is the person's own, their memberships too.
 const OWN: &str = "User.Read";
 
 /// Whether a scope is one of this Graph.
@@ -24,11 +22,7 @@ pub(super) fn is_scope(idp: &Idp, scope: &str) -> bool {
 
 /// Whether somebody has consented to a scope of this Graph.
 pub(super) fn is_consented(idp: &Idp, scope: &str) -> bool {
-    match permission(idp, scope) {
-        Some(OWN) => true,
-        Some(GROUPS) => idp.memory.consented_to_groups(),
-        _ => false,
-    }
+    permission(idp, scope) == Some(OWN) && idp.memory.consented_to_graph()
 }
 
 fn permission<'a>(idp: &Idp, scope: &'a str) -> Option<&'a str> {
@@ -45,7 +39,7 @@ pub(super) fn member_objects(idp: &Idp, headers: &HeaderMap, body: &[u8]) -> Res
     if !grant.scope.iter().any(|scope| is_scope(idp, scope)) {
         return refused(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken");
     }
-    if !grant.scope.iter().any(|scope| permission(idp, scope) == Some(GROUPS)) {
+    if !grant.scope.iter().any(|scope| permission(idp, scope) == Some(OWN)) {
         return refused(StatusCode::FORBIDDEN, "Authorization_RequestDenied");
     }
     let question: Value = serde_json::from_slice(body).unwrap_or_default();

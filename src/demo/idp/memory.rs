@@ -27,7 +27,7 @@ struct State {
     codes: HashMap<String, Code>,
     refresh_tokens: HashMap<String, Grant>,
     access_tokens: HashMap<String, Grant>,
-    groups_consented: bool,
+    graph_consented: bool,
     key_generation: u32,
     seen: VecDeque<Seen>,
     secrets: VecDeque<String>,
@@ -170,12 +170,12 @@ impl Memory {
         self.state().access_tokens.get(value).cloned()
     }
 
-    pub fn consent_to_groups(&self) {
-        self.state().groups_consented = true;
+    pub fn consent_to_graph(&self) {
+        self.state().graph_consented = true;
     }
 
-    pub fn consented_to_groups(&self) -> bool {
-        self.state().groups_consented
+    pub fn consented_to_graph(&self) -> bool {
+        self.state().graph_consented
     }
 
     pub fn issued(&self, value: &str) {

@@ -165,8 +165,8 @@ impl DevIdp {
 
     /// An administrator consents that the client reads the groups of people, at Microsoft Graph, which is at the same
     /// authority here.
-    pub fn consent_to_groups(&self) {
-        self.idp.memory.consent_to_groups();
+    pub fn consent_to_graph(&self) {
+        self.idp.memory.consent_to_graph();
     }
 
     /// Stops, and returns when the listener is closed and the last answer is sent.

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use entrada::adapters::oidc::Tenants;
+use entrada::demo::idp::Person;
 use entrada::domain::allowed::Allowed;
 use entrada::domain::event::EventName;
 use entrada::domain::resource::Claim;
@@ -12,8 +14,10 @@ use crate::gateway::stand::Stand;
 use crate::support::browser::Browser;
 use crate::support::entrada::ISSUER;
 use crate::support::entrada::Setup;
+use crate::support::entrada::TENANT;
 use crate::support::entrada::resource;
 
+const OTHER_TENANT: &str = "22222222-2222-4333-8444-555555555555";
 const GROUP: &str = "0e0a9b1c-0000-4000-8000-0000000000a1";
 
 fn list(entries: &[&str]) -> Vec<String> {
@@ -96,6 +100,34 @@ async fn the_gateway_says_what_is_missing_to_the_client_and_to_the_audit_trail()
     let event = stand.entrada.events.last(EventName::RequestRefused).unwrap();
     assert_eq!((event.reason, event.status), (Some("role_missing"), Some(403)));
     assert!(event.client.is_some() && event.subject.is_some());
+}
+
+/// The setting was changed while somebody was in.
+#[tokio::test]
+async fn who_may_sign_in_at_all_is_asked_at_the_gateway_and_at_refreshes_too() {
+    for (guest, elsewhere, reason) in
+        [(true, false, "guest_not_allowed"), (false, true, "tenant_not_allowed")]
+    {
+        let people = || {
+            let mut people = Person::three(TENANT);
+            people[0].guest = guest;
+            people
+        };
+        let setup = || Setup { guests: true, people: people(), ..Setup::default() };
+        let stand = Stand::in_setup(setup(), |_| {}).await;
+        assert_eq!(stand.call().await.status, 200);
+        let tenants = if elsewhere { Tenants::One(OTHER_TENANT.to_owned()) } else { setup().tenants };
+        let resources = vec![resource(ISSUER, "/mcp", Some(stand.upstream.url.clone()))];
+        let Stand { entrada, upstream, course, client, tokens } = stand;
+        let entrada = entrada.again(Setup { tenants, guests: false, resources, ..Setup::default() }).await;
+        let stand = Stand { entrada, upstream, course, client, tokens };
+        let answer = stand.call().await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (403, "access_denied"));
+        assert_eq!(stand.entrada.events.last(EventName::RequestRefused).unwrap().reason, Some(reason));
+        let answer = stand.client.refresh(&stand.entrada, &stand.tokens.refresh).await;
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
+        assert_eq!(stand.entrada.events.reasons(EventName::GrantRevoked), [reason]);
+    }
 }
 
 #[tokio::test]

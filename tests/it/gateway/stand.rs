@@ -32,13 +32,18 @@ impl Stand {
 
     /// With a resource that is changed first.
     pub async fn with(change: impl FnOnce(&mut Resource)) -> Self {
+        Self::in_setup(Setup::default(), change).await
+    }
+
+    /// In a setup of its own, with a resource that is changed first.
+    pub async fn in_setup(setup: Setup, change: impl FnOnce(&mut Resource)) -> Self {
         let upstream = Upstream::start().await;
         let mut resource = resource(ISSUER, "/mcp", Some(upstream.url.clone()));
         change(&mut resource);
         let course = Arc::new(Course::default());
         let there = Arc::clone(&course);
         let decorate = Box::new(move |store| Arc::new(Raced { store, course: Arc::clone(&there) }) as _);
-        let setup = Setup { resources: vec![resource], decorate, ..Setup::default() };
+        let setup = Setup { resources: vec![resource], decorate, ..setup };
         let entrada = Entrada::with(setup).await;
         let client = Client::register(&entrada).await;
         let tokens = client.tokens(&entrada).await;

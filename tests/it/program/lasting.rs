@@ -46,6 +46,25 @@ async fn after_a_restart_everything_goes_on() {
 }
 
 #[tokio::test]
+async fn while_others_are_told_that_it_leaves_it_answers_everybody() {
+    let site = Site::new().await;
+    let settings = site.settings().replace("data_dir = ", "stop_delay = \"5m\"\ndata_dir = ");
+    let program = site.start_with(&settings).await;
+    let client = mcp::sign_in(&site, 0).await;
+    program.terminate();
+    program.logged("message", "stopping after a delay: readiness says no; another signal stops now").await;
+    let status =
+        async |path: &str| reqwest::get(format!("{}{path}", site.public_url)).await.unwrap().status();
+    assert_eq!(status("/healthz/ready").await, 503, "nothing new is sent here");
+    assert_eq!(status("/healthz/live").await, 200, "and nobody kills it");
+    client.connect().await.call("whoami").await.unwrap();
+    client.refresh().await.unwrap();
+    program.terminate();
+    let ended = program.ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
 async fn it_lets_open_requests_end_and_then_ends_with_0() {
     let site = Site::new().await;
     let program = site.start().await;

@@ -149,8 +149,13 @@ impl HostedCosmos {
 
     /// Makes the database, and a container as somebody else would.
     pub async fn make(&self, container: &Value) {
-        for (target, body) in [("/dbs", json!({ "id": DATABASE })), ("/dbs/entrada/colls", container.clone())]
-        {
+        self.make_in(DATABASE, container).await;
+    }
+
+    /// Makes a database with a container in it.
+    pub async fn make_in(&self, database: &str, container: &Value) {
+        let colls = format!("/dbs/{database}/colls");
+        for (target, body) in [("/dbs", json!({ "id": database })), (&*colls, container.clone())] {
             let none = std::iter::empty();
             let (status, _, _) = self.shared.ask(0, "POST", target, none, body.to_string().into()).await;
             assert_eq!(status, 201, "{target}: {body}");
@@ -227,7 +232,12 @@ impl HostedCosmos {
 
     /// All documents, as they are stored.
     pub async fn documents(&self) -> Vec<Value> {
-        self.shared.documents().await
+        self.documents_in(DATABASE, CONTAINER).await
+    }
+
+    /// All documents of a container.
+    pub async fn documents_in(&self, database: &str, container: &str) -> Vec<Value> {
+        self.shared.documents(database, container).await
     }
 }
 
@@ -316,8 +326,8 @@ impl Shared {
         (answer.status().into(), headers, Bytes::copy_from_slice(answer.body().as_ref()))
     }
 
-    async fn documents(&self) -> Vec<Value> {
-        let target = format!("/dbs/{DATABASE}/colls/{CONTAINER}/docs");
+    async fn documents(&self, database: &str, container: &str) -> Vec<Value> {
+        let target = format!("/dbs/{database}/colls/{container}/docs");
         let all = [("x-ms-max-item-count", "100000")];
         let (status, _, body) = self.ask(0, "GET", &target, all.into_iter(), Bytes::new()).await;
         if status == 404 {
@@ -335,7 +345,7 @@ impl Shared {
             return;
         }
         *swept = now;
-        for document in self.documents().await {
+        for document in self.documents(DATABASE, CONTAINER).await {
             let Some(ttl) = document["ttl"].as_i64() else { continue };
             let written = self.seen().written.get(document["_etag"].as_str().unwrap()).copied();
             if written.is_some_and(|written| written.0.saturating_add(ttl) <= now.0) {

@@ -28,6 +28,7 @@ use entrada::demo::idp::Endpoint;
 use entrada::demo::idp::Options;
 use entrada::demo::idp::Person;
 use entrada::domain::allowed::Allowed;
+use entrada::domain::allowed::Audience;
 use entrada::domain::brand::Brand;
 use entrada::domain::client::Client;
 use entrada::domain::client::ConfiguredClient;
@@ -494,6 +495,11 @@ fn assemble(
         scopes: vec!["api://entrada/mcp.access".to_owned()],
     };
     let entropy = Arc::new(SystemEntropy::default());
+    let tenants = match &setup.tenants {
+        _ if setup.oidc => Vec::new(),
+        Tenants::One(tenant) => vec![tenant.clone()],
+        Tenants::Several(tenants) => tenants.clone(),
+    };
     let policy = Policy {
         issuer,
         hosts: Vec::new(),
@@ -506,6 +512,7 @@ fn assemble(
         clients: setup.clients.iter().cloned().map(|client| Client::configured(client).unwrap()).collect(),
         resources: Resources::new(setup.resources.clone(), setup.default_resource),
         upstream: UpstreamApp { tenant: TENANT.to_owned(), client_id: settings.client_id.clone() },
+        audience: Audience { tenants, guests: setup.oidc || setup.guests },
         sign_in_with: setup.sign_in_with.clone(),
         brand: setup.brand.clone(),
     };

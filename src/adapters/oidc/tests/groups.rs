@@ -20,7 +20,7 @@ async fn two_hundred_groups_are_in_the_token_and_more_are_asked_for() {
     assert_eq!(world.sign_in().await.unwrap().person.groups.unwrap().len(), 200);
 
     let world = in_groups(201).await;
-    world.idp.consent_to_groups();
+    world.idp.consent_to_graph();
     let signed_in = world.sign_in().await.unwrap();
     assert_eq!(signed_in.person.groups, None);
     let token = signed_in.refresh_token.unwrap();
@@ -29,7 +29,7 @@ async fn two_hundred_groups_are_in_the_token_and_more_are_asked_for() {
 
     let requests = world.seen(Endpoint::Token);
     let root = world.idp.authority();
-    let scope = format!("{root}/User.Read {root}/GroupMember.Read.All");
+    let scope = format!("{root}/User.Read");
     assert_eq!(requests.last().unwrap().param("scope"), Some(scope.as_str()), "of one resource");
     let asked = world.seen(Endpoint::MemberObjects);
     assert_eq!(asked.len(), 1);
@@ -52,7 +52,7 @@ async fn without_consent_they_are_not_to_be_learnt() {
 #[tokio::test]
 async fn trouble_of_microsoft_graph_is_told_from_a_refusal() {
     let world = in_groups(201).await;
-    world.idp.consent_to_groups();
+    world.idp.consent_to_graph();
     let token = world.refresh_token().await;
     let status = |status| Reply::Http { status, headers: vec![], body: "{}".into() };
     for (reply, away) in [

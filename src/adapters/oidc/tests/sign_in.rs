@@ -21,6 +21,7 @@ async fn a_code_becomes_a_person_at_entra() {
         preferred_username: Some("ada@contoso.example".into()),
         roles: vec!["Tools.Admin".into(), "Tools.Read".into()],
         groups: Some(vec!["0e0a9b1c-0000-4000-8000-0000000000a1".into()]),
+        guest: Some(false),
         auth_time: Some(Timestamp(START)),
     };
     assert_eq!(signed_in.person, ada);
