@@ -36,8 +36,8 @@ var settings = {
   ENTRADA_PUBLIC_URL: publicUrl
   ENTRADA_LISTEN: '0.0.0.0:${port}'
   ENTRADA_LOG__FORMAT: 'json'
-  // The ingress may send requests to a replica for a while that is told to stop.
-  ENTRADA_STOP_DELAY: '10s'
+  // Until readiness has failed, and a little: the ingress may send requests to a replica that is told to stop.
+  ENTRADA_STOP_DELAY: '20s'
   // The ingress, which writes X-Forwarded-For.
   ENTRADA_LIMITS__PROXIES: '1'
   ENTRADA_UPSTREAM__TENANT: tenant
@@ -105,7 +105,7 @@ resource app 'Microsoft.App/containerApps@2025-01-01' = {
     }
     template: {
       // The program answers everybody for ENTRADA_STOP_DELAY, and then lets open requests end for 25 s.
-      terminationGracePeriodSeconds: 40
+      terminationGracePeriodSeconds: 60
       containers: [
         {
           name: 'entrada'

@@ -24,12 +24,19 @@ use crate::random;
 use crate::vault::TOKEN;
 
 const EXCHANGE: &str = "api://AzureADTokenExchange";
+/// What the SDK asks for, whatever the account.
+const COSMOS: &str = "https://cosmos.azure.com";
 const VAULT: &str = "https://vault.azure.net";
 
 pub struct IdentityEndpoint {
     pub url: String,
     /// What has to be in `X-IDENTITY-HEADER`.
     pub header: String,
+}
+
+/// Whose token it is, can be seen.
+pub fn for_cosmos(client_id: &str) -> String {
+    format!("cosmos-{client_id}")
 }
 
 struct Identities {
@@ -75,9 +82,11 @@ impl Identities {
         match resource {
             EXCHANGE => (client_id == self.program).then(|| self.assertion.clone()),
             VAULT => (client_id == self.program).then(|| TOKEN.to_owned()),
-            _ => [&self.program, &self.sample]
-                .contains(&&client_id.to_owned())
-                .then(|| format!("cosmos-{client_id}")),
+            COSMOS => [&self.program, &self.sample]
+                .into_iter()
+                .find(|known| *known == client_id)
+                .map(|known| for_cosmos(known)),
+            _ => None,
         }
     }
 }

@@ -100,6 +100,7 @@ async fn start(deployment: &Deployment) -> io::Result<(Azure, IdentityEndpoint)>
     let mut people = Person::three(&deployment.tenant);
     // More than an ID token lists.
     people[1].groups = (0..300).map(|n| format!("0e0a9b1c-0000-4000-8000-{n:012x}")).collect();
+    people[2].guest = true;
     let options = Options {
         tenant: deployment.tenant.clone(),
         client_id: deployment.client_id.clone(),
@@ -124,6 +125,9 @@ async fn start(deployment: &Deployment) -> io::Result<(Azure, IdentityEndpoint)>
     let [database, container] = &deployment.expenses;
     let partition_key = json!({ "kind": "Hash", "paths": ["/sub"], "version": 2 });
     cosmos.make_in(database, &json!({ "id": container, "partitionKey": partition_key })).await;
+    for (database, client_id) in [("entrada", &deployment.program), ("expenses", &deployment.sample)] {
+        cosmos.is_for(database, &identity::for_cosmos(client_id));
+    }
     let expenses = deployment.expenses.clone();
     Ok((Azure { idp, trouble, vault, cosmos, expenses }, endpoint))
 }

@@ -53,6 +53,8 @@ resource app 'Microsoft.Graph/applications@v1.0' = {
       enableIdTokenIssuance: false
     }
   }
+  // For allowed_groups. Of whoever is in too many, Entra sends none, and says so: the program then asks Microsoft Graph.
+  groupMembershipClaims: 'SecurityGroup'
   optionalClaims: {
     idToken: [
       {

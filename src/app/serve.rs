@@ -50,18 +50,23 @@ const BUCKETS: [f64; 15] =
 
 /// Serves until SIGINT or SIGTERM, and for a while after it.
 pub async fn serve(config: &Config) -> Result<(), Failure> {
+    // Before anything that may take its time: a first process of a container dies of no signal that it does not catch.
+    let mut signals = Signals::catch()?;
     // The store first: that a second process has it is the better news than that a port is taken.
-    let started = start(config).await?;
+    let started = tokio::select! {
+        started = start(config) => started?,
+        () = signals.next() => return Ok(()),
+    };
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(bind(*address, "listen").await?);
     }
     let public = router(&started.auth, &upstreams(&started.auth.policy().resources)?);
-    let (mut signals, auth, delay) = (Signals::catch()?, started.auth.clone(), config.stop_delay);
+    let (auth, delay) = (started.auth.clone(), config.stop_delay);
     let told_to_end = async move {
         signals.next().await;
         auth.leave();
-        if !delay.is_zero() {
+        if !delay.is_zero() && auth.is_open() {
             tracing::info!(
                 delay = delay.as_secs(),
                 "stopping after a delay: readiness says no; another signal stops now"

@@ -82,7 +82,7 @@ const SERVER: &[Setting] = &[
         Is("0s"),
         ("0s", "5m"),
         "How long everything is answered after SIGTERM, but for readiness, which says no: as long as whoever balances \
-         load takes to send nothing new; a second signal ends it. What is open then has 25 s to end",
+         load takes to send nothing new; a second signal ends it. What is open then has 25 s to end, so that whoever kills it waits for both and some more",
     ),
 ];
 

@@ -49,42 +49,40 @@ impl KnownGroups {
 }
 
 impl AuthServer {
-    /// The same person, with the groups that the resource goes by, if the ID token had no room for them: those that were
-    /// learnt before, if that is `younger_than` this; a sign-in goes by none of them. And since when all that is known.
+    /// The groups of a person, as far as the resource goes by them: those that the ID token lists, or else those that the
+    /// provider lists, or that it listed before, if that is `younger_than` this; a sign-in goes by none of these. And since
+    /// when they are known.
     ///
     /// Fails where they may be learnt later, or nobody can tell whether the resource is for the person. Where they are only
     /// told on, they stay unknown.
-    pub(in crate::flows) async fn with_groups(
+    pub(in crate::flows) async fn groups_of(
         &self,
-        person: Person,
+        person: &Person,
         resource: &str,
         token: Option<&SecretString>,
         younger_than: Duration,
-    ) -> Result<(Person, Timestamp), UpstreamError> {
+    ) -> Result<(Option<Vec<String>>, Timestamp), UpstreamError> {
         let now = self.now();
         let resource = self.policy().resources.by_identifier(resource).filter(|resource| asks(resource));
         let (None, Some(resource), Some(token)) = (&person.groups, resource, token) else {
-            return Ok((person, now));
+            return Ok((person.groups.clone(), now));
         };
         let user = person.subject.user_key();
-        let (at, groups) = match self.0.groups.of(&user, now, younger_than) {
-            Some(learnt) => learnt,
-            None => match self.idp().groups(token).await {
-                Ok(groups) => {
-                    let groups: Arc<[String]> = groups.into();
-                    self.0.groups.0.insert(user, (now, Arc::clone(&groups)));
-                    (now, groups)
-                }
-                Err(error) if matches!(error, UpstreamError::Away(_)) || gates(resource) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    self.record_upstream("groups", &error);
-                    return Ok((person, now));
-                }
-            },
-        };
-        Ok((Person { groups: wanted(resource, &groups), ..person }, at))
+        if let Some((at, groups)) = self.0.groups.of(&user, now, younger_than) {
+            return Ok((wanted(resource, &groups), at));
+        }
+        match self.idp().groups(token).await {
+            Ok(groups) => {
+                let groups: Arc<[String]> = groups.into();
+                self.0.groups.0.insert(user, (now, Arc::clone(&groups)));
+                Ok((wanted(resource, &groups), now))
+            }
+            Err(error) if matches!(error, UpstreamError::Away(_)) || gates(resource) => Err(error),
+            Err(error) => {
+                self.record_upstream("groups", &error);
+                Ok((None, now))
+            }
+        }
     }
 }
 

@@ -22,6 +22,9 @@ use crate::ports::idp::UpstreamReason;
 /// How long the holder of a lease waits for the identity provider. What is left of the lease is for the store.
 const ASK: Duration = Duration::from_secs(7);
 
+/// How long the provider may refuse to tell the groups of somebody who is in, before a new sign-in has to say so.
+const REFUSED: Duration = Duration::from_hours(1);
+
 impl AuthServer {
     /// The grant with the identity provider's word, asked for anew when the last is older than `recheck`.
     ///
@@ -97,14 +100,15 @@ impl AuthServer {
             }
             Ok(Some(person)) => {
                 let auth_time = person.auth_time.or(grant.body.person.auth_time);
+                let person = Person { auth_time, ..person };
                 let token = grant.body.upstream.as_ref().map(|UpstreamToken(token)| token);
                 let recheck = self.policy().lifetimes.recheck;
-                match self.with_groups(person, &grant.body.resource, token, recheck).await {
-                    Ok((person, learnt)) => {
-                        grant.body.person = Person { auth_time, ..person };
+                match self.groups_of(&person, &grant.body.resource, token, recheck).await {
+                    Ok((groups, learnt)) => {
+                        grant.body.person = Person { groups, ..person };
                         since = learnt.min(now);
                     }
-                    Err(error) => return Err(self.not_vouched(grant, version, &error, rotated).await),
+                    Err(error) => return Err(self.without_groups(grant, version, person, &error, now).await),
                 }
             }
             Ok(None) => {}
@@ -116,6 +120,27 @@ impl AuthServer {
         // What was learnt for another client's refresh is as old as it was there.
         grant.body.vouched_at = since;
         Ok(grant)
+    }
+
+    /// Nobody tells the groups, so that nothing is refreshed. What the ID token says counts all the same; no session ends by
+    /// what is wrong elsewhere, unless it stays so: a new sign-in says in words what is missing.
+    async fn without_groups(
+        &self,
+        mut grant: Grant,
+        version: &Version,
+        person: Person,
+        error: &UpstreamError,
+        now: Timestamp,
+    ) -> Reason {
+        self.record_upstream("groups", error);
+        let refused = !matches!(error, UpstreamError::Away(_)) && now >= grant.body.vouched_at.plus(REFUSED);
+        let groups = grant.body.person.groups.take().filter(|_| !refused);
+        grant.body.person = Person { groups, ..person };
+        let body = &grant.body;
+        match self.allow(&body.resource, &body.person, &body.client_id, &body.redirect_uri) {
+            Ok(()) => self.given_back(grant, version).await,
+            Err(what) => self.not_allowed(grant, version, what).await,
+        }
     }
 
     /// Only the end of the session there ends the grant; any other trouble spends nothing. What has changed in the grant

@@ -36,7 +36,7 @@ class Azure:
             "EXPENSES_URL": f"{self._sample.origin}/mcp",
         }
         deployed = bicep("--outputs", **options)
-        self.tenant = deployed["ENTRADA_TENANT"]
+        self.tenant = deployed["ENTRADA_CREDENTIAL_ISSUER"].split("/")[-2]
         described = {
             "redirect_uri": deployed["ENTRADA_REDIRECT_URI"].replace(deployed["ENTRADA_PUBLIC_URL"], self.issuer),
             "tenant": self.tenant,
@@ -90,7 +90,7 @@ class Azure:
         until("the sample to listen", self._sample.answers)
 
     def start_entrada(self, **changed: str) -> None:
-        """As the Dockerfile does, on a file system where it can write nothing."""
+        """As the Dockerfile does."""
         self._start("entrada", [self._release, "serve"], **changed)
 
     def _start(self, service: str, command: list, **changed: str) -> None:
@@ -112,8 +112,9 @@ class Azure:
 
     def ended(self) -> int:
         """The exit code of what was started last, once it has ended by itself."""
-        process = self._processes.pop()
-        return process.wait(30)
+        code = self._processes[-1].wait(30)
+        self._processes.pop()
+        return code
 
     def status(self, path: str) -> int:
         try:
@@ -140,11 +141,16 @@ class Azure:
         return [line for line in map(json.loads, lines) if line.get("target") == "audit"]
 
     def stop(self) -> None:
-        """Ends all. What is left of the programs has to end well."""
+        """Ends all. What is left of the programs has to end well, and to have written nothing."""
         try:
             for process in self._processes:
                 process.terminate()
-                assert process.wait(30) == 0, f"SIGTERM ended it with {process.returncode}"
+                if process.args[-1] == "serve":
+                    # It goes on for a while that is long for a test, unless it is told again.
+                    until("entrada to leave", lambda: "stopping" in self.log("entrada").read_text())
+                    process.terminate()
+                assert process.wait(60) == 0, f"SIGTERM ended it with {process.returncode}"
+            assert not any((self._directory / "read-only").iterdir())
         finally:
             for process in self._processes + [self._stand_ins]:
                 process.kill()

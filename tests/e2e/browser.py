@@ -92,7 +92,7 @@ class Browser:
 
     def source_with(self, text: str) -> str:
         """What the page is written in, once it says this."""
-        until(f"{text} on the page", lambda: text in self.text())
+        until(f"{text} on the page", lambda: text in self._chrome.page_source)
         return self._chrome.page_source
 
     def _find(self, by: str, what: str) -> list:

@@ -1,13 +1,17 @@
 """The released program and the sample, as `azd up` deploys them, with people, clients and trouble."""
 
 import json
+import subprocess
 
 import pytest
 
 from azure import Azure
 from browser import ADA
 from browser import BEN
+from browser import ZOE
 
+# Zoe, who is one here.
+GUEST = ZOE
 ADDED = {"date": "2026-11-20", "cents": 1250, "currency": "EUR", "category": "travel", "note": "Tram"}
 
 
@@ -17,6 +21,8 @@ def deployed(pytestconfig, tmp_path):
     started = []
 
     def deployed(**options: str) -> Azure:
+        refused = subprocess.run([pytestconfig.getoption("released"), "demo"], stderr=subprocess.PIPE, text=True)
+        assert "unrecognized subcommand" in refused.stderr, "what is released has no demo"
         programs = pytestconfig.getoption("entrada"), pytestconfig.getoption("released")
         started.append(Azure(*programs, tmp_path, **options))
         return started[-1]
@@ -70,13 +76,32 @@ def test_signs_people_in_and_keeps_what_they_do_apart(deployed, browser, start, 
     show("as deployed: two people sign in by the managed identity, and keep expenses in Cosmos DB")
 
 
+@pytest.mark.parametrize("guests", ["deny", "allow"])
+def test_people_of_several_tenants_sign_in_where_that_is_the_option(guests, deployed, browser, start, tools):
+    tenants = "11111111-2222-3333-4444-555555555555, 22222222-3333-4444-5555-666666666666"
+    several = {"ENTRA_SIGN_IN_AUDIENCE": "AzureADMultipleOrgs", "ENTRA_ALLOWED_TENANTS": tenants}
+    azure = deployed(ENTRA_GUESTS=guests, **several)
+    url = f"{azure.issuer}/mcp"
+    azure.start_sample()
+    azure.start_entrada()
+    azure.ready()
+    client = call(start, tools, url, ("whoami", {}))
+    browser.read_consent(client.authorize_url(), "Python SDK", url)
+    browser.decide("approve")
+    browser.choose(GUEST)
+    if guests == "allow":
+        assert json.loads(client.result(1)["said"])["oid"] == GUEST.oid
+    else:
+        assert "guest_not_allowed" in browser.source_with("upstream.guests")
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
         (65001, "adminconsent?client_id="),
         (90094, "adminconsent?client_id="),
         (50105, "assign"),
-        (50020, "organization"),
+        (50020, "guest"),
         (53003, "policy"),
     ],
 )

@@ -223,7 +223,35 @@ async fn without_the_permission_nobody_knows_the_groups_and_the_page_names_it() 
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (503, "temporarily_unavailable"));
     assert_eq!(entrada.events.count(EventName::GrantRevoked), 0, "it is no verdict on the person");
     entrada.script.honest();
-    Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+    let tokens = Tokens::of(&client.refresh(&entrada, &tokens.refresh).await);
+
+    // But if it stays so, whoever signs in anew reads it; and what the ID token says counts at once.
+    graph_says(&entrada, Reply::Http { status: 403, headers: vec![], body: "{}".to_owned() });
+    let page = kept_out(&entrada, &client).await;
+    assert!(page.body.contains(&address), "Graph's own refusal: {}", page.body);
+    entrada.advance(3_599);
+    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 503);
+    entrada.advance(1);
+    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 400);
+    assert_eq!(entrada.events.reasons(EventName::GrantRevoked), ["groups_unknown"]);
+    assert!(entrada.events.all(EventName::UpstreamRefused).iter().all(|event| event.call == Some("groups")));
+}
+
+#[tokio::test]
+async fn while_groups_are_not_told_what_the_id_token_says_counts() {
+    let (entrada, client) = in_many_groups(|resource| {
+        resource.allowed.roles = vec!["Tools.Admin".to_owned()];
+    })
+    .await;
+    entrada.idp.consent_to_graph();
+    let tokens = client.tokens(&entrada).await;
+    graph_says(&entrada, Reply::down());
+    entrada.script.lie(|_, token| {
+        token.claims.remove("roles");
+    });
+    entrada.advance(301);
+    assert_eq!(client.refresh(&entrada, &tokens.refresh).await.status, 400);
+    assert_eq!(entrada.events.reasons(EventName::GrantRevoked), ["role_missing"]);
 }
 
 #[tokio::test]

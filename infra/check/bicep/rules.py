@@ -207,6 +207,8 @@ class Rules:
             claims = {claim["name"] for claim in app.body["optionalClaims"]["idToken"]}
             for claim in sorted({"acct", "auth_time"} - claims):
                 self.problem("modules/entra.bicep", f"The program needs the optional claim {claim}.")
+            if app.body.get("groupMembershipClaims") not in ("SecurityGroup", "ApplicationGroup", "All"):
+                self.problem("modules/entra.bicep", "The program learns of no group.")
             expected = f"entrada-{up.environment['AZURE_SUBSCRIPTION_ID']}-{up.environment['AZURE_ENV_NAME']}"
             if app.name != expected:
                 self.problem("main.bicep", f"hooks/remove-registration.sh looks for {expected}, not for {app.name}.")
@@ -227,6 +229,9 @@ class Rules:
         for made in up.world.made:
             if made.type == kind and made.name == wanted["id"] and made.body["properties"]["resource"] != wanted:
                 self.problem("modules/data.bicep", "The container of grants is not that of docs/storage.md.")
+            # examples/expenses/src/cosmos.rs.
+            if made.type == kind and made.name == "expenses" and made.body["properties"]["resource"]["partitionKey"]["paths"] != ["/sub"]:
+                self.problem("modules/data.bicep", "The sample keeps what it knows under /sub.")
             if made.type == "Microsoft.DocumentDB/databaseAccounts":
                 properties = made.body["properties"]
                 if not properties.get("disableLocalAuth") or properties.get("enableMultipleWriteLocations"):
@@ -278,9 +283,12 @@ class Rules:
             self.problem(file, f"The probes are {live} and {ready}.")
         drain = int(re.search(r"DRAIN: Duration = Duration::from_secs\((\d+)\)", self.source("src/app/accept.rs"))[1])
         template = up.app("entrada").body["properties"]["template"]
-        stops = int(environment["ENTRADA_STOP_DELAY"].removesuffix("s")) + drain
-        if template["terminationGracePeriodSeconds"] <= stops:
-            self.problem(file, f"The program takes {stops} s to stop.")
+        delay = int(re.fullmatch(r"(\d+)s|", environment.get("ENTRADA_STOP_DELAY", ""))[1] or 0)
+        if template["terminationGracePeriodSeconds"] <= delay + drain:
+            self.problem(file, f"The program takes {delay + drain} s to stop.")
+        (readiness,) = (probe for probe in up.container("entrada")["probes"] if probe["type"] == "Readiness")
+        if delay <= readiness["periodSeconds"] * readiness["failureThreshold"]:
+            self.problem(file, "The program is gone before its readiness has failed.")
         if template["scale"]["minReplicas"] != int(up.environment.get("MIN_REPLICAS", 1)):
             self.problem(file, "There are not as many replicas as the option says.")
         several = environment["ENTRADA_UPSTREAM__TENANT"] == "organizations"

@@ -7,6 +7,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::ports::idp::UpstreamError;
+use crate::ports::idp::UpstreamReason;
 
 use super::failure::away;
 use super::failure::refused;
@@ -33,6 +34,7 @@ pub(super) async fn member_objects(
     http: &HttpClient,
     root: &Url,
     token: &SecretString,
+    admin_consent: Option<&Url>,
 ) -> Result<Vec<String>, UpstreamError> {
     let url =
         root.join("/v1.0/me/getMemberObjects").map_err(|_| refused("Microsoft Graph has no address"))?;
@@ -45,7 +47,9 @@ pub(super) async fn member_objects(
             Ok(members.value.into_iter().map(|id| id.to_ascii_lowercase()).collect())
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(refused("Microsoft Graph does not tell us the groups: User.Read is missing"))
+            let what = "Microsoft Graph does not tell us the groups: User.Read is missing";
+            let admin_consent = admin_consent.cloned().map(Box::new);
+            Err(UpstreamError::Refused(UpstreamReason { what, admin_consent, ..UpstreamReason::default() }))
         }
         // Directory_ResultSizeLimitExceeded.
         StatusCode::BAD_REQUEST => Err(refused("Microsoft Graph cannot list so many groups")),

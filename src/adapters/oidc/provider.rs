@@ -236,6 +236,7 @@ impl IdentityProvider for OidcProvider {
         let redeemed = Redeemed::RefreshToken(token);
         // What is said there is about Microsoft Graph, not about the session.
         let tokens = self.tokens(&discovered, &redeemed, &graph::scope(root)).await.map_err(not_groups)?;
-        graph::member_objects(&self.http, root, &tokens.access_token.into()).await
+        let token = tokens.access_token.into();
+        graph::member_objects(&self.http, root, &token, self.realm.admin_consent()).await
     }
 }

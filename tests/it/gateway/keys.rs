@@ -35,6 +35,7 @@ use entrada::ports::store::Listing;
 use entrada::ports::store::Store;
 use entrada::ports::store::StoreError;
 use entrada::protocol::scope::Scopes;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -496,6 +497,13 @@ async fn counts_that_come_at_once_are_both_in_it_and_one_whose_answer_is_lost_is
 #[tokio::test]
 async fn a_key_that_nears_its_end_is_told_of_once_a_day_by_one_replica() {
     let stand = stand().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let shows = |count: u8| {
+        let (text, line) = (metrics.render(), format!("entrada_api_keys_expiring {count}"));
+        assert!(text.lines().any(|shown| shown == line), "{count}: {text}");
+    };
     let entrada = &stand.entrada;
     let key = made(entrada, new("ci")).await;
     made(entrada, NewKey { expires_in: 200 * DAY, ..new("later") }).await;
@@ -506,8 +514,10 @@ async fn a_key_that_nears_its_end_is_told_of_once_a_day_by_one_replica() {
         entrada.events.count(EventName::KeyExpiring)
     };
     assert_eq!(tell().await, 0);
+    shows(0);
     entrada.advance(80 * DAY.as_secs());
     assert_eq!((tell().await, tell().await), (1, 1));
+    shows(1);
     let event = entrada.events.last(EventName::KeyExpiring).unwrap();
     assert_eq!((event.subject.as_ref(), event.n), (Some(&key.id), Some(10)));
     entrada.advance(DAY.as_secs());
@@ -516,6 +526,7 @@ async fn a_key_that_nears_its_end_is_told_of_once_a_day_by_one_replica() {
     entrada.vigil.never(entrada.auth.rotate_key(rotation).await.unwrap().text.expose());
     entrada.advance(DAY.as_secs());
     assert_eq!(tell().await, 2, "it has a successor");
+    shows(0);
 }
 
 #[tokio::test]

@@ -110,26 +110,6 @@ async fn a_key_is_made_used_counted_rotated_and_revoked() {
     }
 }
 
-/// At the start, and hourly from then on.
-#[tokio::test]
-async fn a_key_that_nears_its_end_shows_in_the_log_and_in_the_metrics() {
-    let site = Site::new().await;
-    let program = site.start_with(&settings(&site, true)).await;
-    for (name, lifetime) in [("ends", "1d"), ("ends-too", "2d"), ("lasts", "300d")] {
-        let arguments =
-            ["new", "--name", name, "--resource", "/mcp", "--scopes", "mcp.read", "--owner", "Ada"];
-        made(&key(&site, &[&arguments[..], &["--expires", lifetime]].concat()).await);
-    }
-    program.stop().await;
-    site.settled().await;
-    let program = site.start_with(&settings(&site, true)).await;
-    for name in ["ends", "ends-too"] {
-        program.logged("name", name).await;
-    }
-    let metrics = reqwest::get(program.metrics_url().await).await.unwrap().text().await.unwrap();
-    assert!(metrics.lines().any(|line| line == "entrada_api_keys_expiring 2"), "{metrics}");
-}
-
 #[tokio::test]
 async fn what_cannot_be_done_is_said_in_words() {
     let site = Site::new().await;

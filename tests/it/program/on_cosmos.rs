@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entrada::adapters::system::SystemClock;
 
+use crate::support::cosmos::DATABASE;
 use crate::support::cosmos::HostedCosmos;
 use crate::support::cosmos::KEY;
 use crate::support::mcp;
@@ -60,6 +61,7 @@ async fn it_comes_with_the_token_of_its_managed_identity() {
         ("HTTP_PROXY", "http://127.0.0.1:9"),
         ("ALL_PROXY", "http://127.0.0.1:9"),
     ];
+    cosmos.is_for(DATABASE, TOKEN);
     site.init_keys(&settings, &proxied).await;
     asked.lock().unwrap().clear();
     let _program = site.start_in(&environment, &settings).await;

@@ -76,6 +76,8 @@ struct Seen {
     /// When each version was written, by the clock. `_ts` is the machine's.
     written: HashMap<String, Timestamp>,
     requests: Vec<Asked>,
+    /// The only token that a database is there for.
+    roles: HashMap<&'static str, String>,
 }
 
 /// A request that arrived.
@@ -213,6 +215,12 @@ impl HostedCosmos {
         self.reachable.send_replace(reachable);
     }
 
+    /// What lies in a database is for whoever has this token, from now on.
+    pub fn is_for(&self, database: &'static str, token: &str) {
+        let authorization = format!("type%3Daad%26ver%3D1.0%26sig%3D{token}");
+        self.shared.seen().roles.insert(database, authorization);
+    }
+
     /// What has arrived since the last call.
     pub fn requests(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.seen().requests)
@@ -279,6 +287,9 @@ async fn answer(State((shared, region)): State<(Arc<Shared>, usize)>, request: R
     let kind = parts.uri.path().split('/').skip(1).step_by(2).last().unwrap_or_default().to_owned();
     let what = format!("{} {kind}", parts.method);
     shared.seen().requests.push(Asked { what, region, headers: parts.headers.clone() });
+    if !shared.seen().lets_in(parts.uri.path(), &parts.headers) {
+        return Response::builder().status(403).body(Body::from(r#"{"code":"Forbidden"}"#)).unwrap();
+    }
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
     let (status, headers, body) = shared.ask(region, parts.method.as_str(), target, headers, body).await;
     if let Some(etag) = headers.get("etag").filter(|_| status < 300 && parts.method != "GET") {
@@ -290,6 +301,13 @@ async fn answer(State((shared, region)): State<(Arc<Shared>, usize)>, request: R
         response = response.header(name, value);
     }
     response.body(Body::from(body)).unwrap()
+}
+
+impl Seen {
+    fn lets_in(&self, path: &str, headers: &HeaderMap) -> bool {
+        let role = path.split('/').nth(2).and_then(|database| self.roles.get(database));
+        role.is_none_or(|role| headers.get("authorization").is_some_and(|given| given == role.as_str()))
+    }
 }
 
 impl Shared {
