@@ -40,9 +40,10 @@ pub struct Apply {
     /// The tenant that the registration is in: its id, a GUID.
     #[arg(long, value_name = "GUID", value_parser = guid)]
     tenant: String,
-    /// The origin under which clients reach Entrada, as public_url in its configuration.
+    /// The origin under which clients reach Entrada, as public_url in its configuration: people are sent back there from the
+    /// sign-in. Where that is not known yet, leave it out, and give the command again once it is.
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
-    public_url: String,
+    public_url: Option<String>,
     /// The key by which the registration is found again. It cannot be changed later.
     #[arg(long, value_name = "NAME", default_value = "entrada", value_parser = unique_name)]
     unique_name: String,
@@ -167,7 +168,7 @@ fn issuer(given: &str) -> Result<String, String> {
 /// here. A scope and an app role may not have the same.
 fn app_role(given: &str) -> Result<AppRole, String> {
     let (value, display_name) = given.split_once('=').unwrap_or((given, given));
-    let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"\\~".contains(&byte);
+    let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
     if value.is_empty() || value.len() > 120 || value.starts_with('.') || !value.bytes().all(fits) {
         return Err(
             "a value has at most 120 letters, digits and marks, no spaces, and begins with no dot".to_owned()
@@ -195,6 +196,9 @@ pub async fn execute(Command::Apply(apply): Command) -> Result<(), Failure> {
     .await?;
     if !changed {
         eprintln!("The registration is as it has to be: nothing was written.");
+    }
+    if apply.public_url.is_none() {
+        eprintln!("Nobody can sign in until this is given --public-url as well.");
     }
     say(&apply.section(&client_id))
 }
@@ -243,7 +247,7 @@ impl Apply {
             unique_name: self.unique_name.clone(),
             display_name: self.name.clone(),
             multitenant: !self.allowed_tenants.is_empty(),
-            redirect_uri: format!("{}{CALLBACK}", self.public_url),
+            redirect_uri: self.public_url.as_ref().map(|url| format!("{url}{CALLBACK}")),
             app_roles: self.app_roles.clone(),
             trusted,
         }
@@ -253,7 +257,8 @@ impl Apply {
     /// itself Entra takes no other name (AADSTS90009).
     fn section(&self, client_id: &str) -> String {
         let quoted = |value: &str| toml::Value::from(value).to_string();
-        let mut lines = vec!["[upstream]".to_owned()];
+        // It is appended to files, whose last line may not end.
+        let mut lines = vec![String::new(), "[upstream]".to_owned()];
         if self.allowed_tenants.is_empty() {
             lines.push(format!("tenant = {}", quoted(&self.tenant)));
         } else {

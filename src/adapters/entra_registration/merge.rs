@@ -60,7 +60,9 @@ pub(super) fn application(
     let uri = format!("api://{tenant}/{}", wanted.unique_name);
     merge.texts(&["identifierUris"], "identifier URI", &uri);
     merge.api(&wanted.unique_name);
-    merge.texts(&["web", "redirectUris"], "redirect URI", &wanted.redirect_uri);
+    if let Some(redirect_uri) = &wanted.redirect_uri {
+        merge.texts(&["web", "redirectUris"], "redirect URI", redirect_uri);
+    }
     merge.implicit_grants();
     merge.claims();
     merge.permissions();
@@ -84,6 +86,14 @@ impl Merge<'_> {
 
     fn list(&self, path: &[&str]) -> Vec<Value> {
         self.at(path).as_array().cloned().unwrap_or_default()
+    }
+
+    /// Scopes or app roles, without what is shown of them and may not be written
+    /// (<https://learn.microsoft.com/graph/api/resources/approle>).
+    fn entitlements(&self, path: &[&str]) -> Vec<Value> {
+        let mut list = self.list(path);
+        list.iter_mut().filter_map(Value::as_object_mut).for_each(|found| drop(found.remove("origin")));
+        list
     }
 
     /// Writes a value, at most one object deep.
@@ -168,7 +178,7 @@ impl Merge<'_> {
             "userConsentDisplayName": "Sign in to MCP servers",
             "userConsentDescription": "Allows Entrada to know who you are, for the MCP servers behind it.",
         });
-        let mut scopes = self.list(&SCOPES);
+        let mut scopes = self.entitlements(&SCOPES);
         if self.entitle(&mut scopes, "scope", SCOPE, scope) {
             self.put(&SCOPES, scopes.into());
         }
@@ -256,7 +266,7 @@ impl Merge<'_> {
     }
 
     fn app_roles(&mut self, wanted: &Wanted) -> Result<(), ApplyError> {
-        let mut roles = self.list(&["appRoles"]);
+        let mut roles = self.entitlements(&["appRoles"]);
         let mut differs = false;
         for AppRole { value, display_name } in &wanted.app_roles {
             let role = roles.iter_mut().find(|role| role["value"] == *value.as_str());

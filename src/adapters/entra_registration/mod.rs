@@ -56,7 +56,8 @@ pub struct Wanted {
     pub display_name: Option<String>,
     /// Whether people of other tenants sign in too.
     pub multitenant: bool,
-    pub redirect_uri: String,
+    /// Where people come back to from the sign-in.
+    pub redirect_uri: Option<String>,
     pub app_roles: Vec<AppRole>,
     /// Whose tokens stand for the registration.
     pub trusted: Option<Trusted>,

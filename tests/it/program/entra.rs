@@ -157,7 +157,7 @@ async fn it_makes_the_registration_and_a_second_run_writes_nothing() {
     assert_eq!(
         ended.stdout,
         format!(
-            "[upstream]\ntenant = \"{TENANT}\"\ngraph = \"{graph}\"\nclient_id = \"{client_id}\"\n\
+            "\n[upstream]\ntenant = \"{TENANT}\"\ngraph = \"{graph}\"\nclient_id = \"{client_id}\"\n\
              scopes = [\"{client_id}/mcp.access\"]\ncredential = \"managed-identity\"\nmanaged_identity = \"{IDENTITY}\"\n",
             graph = stand.graph.origin
         )
@@ -596,6 +596,24 @@ async fn people_of_other_tenants_sign_in_where_they_are_named_and_a_secret_is_as
     assert_eq!(writes.last().unwrap().body, json!({ "signInAudience": "AzureADMultipleOrgs" }));
 }
 
+/// A deployment may need the client id before anybody knows its address.
+#[tokio::test]
+async fn the_address_may_come_later() {
+    let stand = Stand::new().await;
+    let options = ["--tenant", TENANT, "--credential", "managed-identity"];
+    let first = stand.run_as(&options, &[]).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(
+        first.stderr.contains("Nobody can sign in until") && !first.stderr.contains("redirect URI"),
+        "{first:?}"
+    );
+    let second = stand.applies(&[]).await;
+    assert_eq!(changes(&second.stderr), [format!("+ redirect URI: {PUBLIC_URL}/auth/callback")]);
+    let third = stand.run_as(&options, &[]).await;
+    assert!(third.stderr.contains("nothing was written"), "{third:?}");
+    assert_eq!(stand.graph.application()["web"]["redirectUris"].as_array().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_sovereign_cloud_has_its_own_issuer_and_audience() {
     let stand = Stand::new().await;
@@ -639,12 +657,16 @@ async fn the_azure_cli_is_asked_first_and_for_the_tenant() {
     let ended = stand.run_as(&options, &[("PATH", &path)]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let asked = fs::read_to_string(tools.join("asked")).unwrap();
+    fs::remove_file(tools.join("asked")).unwrap();
     assert_eq!(
         asked,
         format!(
             "az account get-access-token -o json --scope https://graph.microsoft.com/.default --tenant {TENANT}\n"
         )
     );
+
+    let loud = stand.run_as(&options, &[("PATH", &path), ("RUST_LOG", "trace")]).await;
+    assert!(loud.code == Some(0) && loud.stderr.contains("TRACE"), "no token is printed at any level");
 
     install("az", "echo 'Please run az login' >&2; exit 1");
     let token = format!(r#"echo '{{"token":"{TOKEN}","expiresOn":"2100-01-01T00:00:00Z"}}'"#);

@@ -272,10 +272,14 @@ impl Kept {
             };
             match (place.as_object_mut(), value.as_object()) {
                 (Some(place), Some(value)) if ["api", "web"].contains(&name.as_str()) => {
-                    place.extend(value.clone())
+                    place.extend(value.clone());
                 }
                 _ => *place = value.clone(),
             }
+        }
+        let written = [&body["api"]["oauth2PermissionScopes"], &body["appRoles"]];
+        if written.into_iter().filter_map(Value::as_array).flatten().any(|one| one.get("origin").is_some()) {
+            return Err(bad("Property origin is read-only."));
         }
         keeps_what_is_enabled(before, &after)?;
         self.keeps_rules(before, body, &after)?;
@@ -389,10 +393,12 @@ fn selected(object: &Value, query: &str) -> Value {
     shown.into()
 }
 
-/// Scopes and app roles.
+/// Scopes and app roles, but for what is only shown.
 fn entitlements(application: &Value) -> Vec<Value> {
     let lists = [&application["api"]["oauth2PermissionScopes"], &application["appRoles"]];
-    lists.into_iter().flat_map(|list| list.as_array().unwrap().clone()).collect()
+    let mut all: Vec<Value> = lists.into_iter().flat_map(|list| list.as_array().unwrap().clone()).collect();
+    all.iter_mut().for_each(|one| drop(one.as_object_mut().unwrap().remove("origin")));
+    all
 }
 
 /// `CannotDeleteOrUpdateEnabledEntitlement`.
