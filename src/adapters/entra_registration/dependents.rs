@@ -50,41 +50,38 @@ pub(super) fn credential(
     audience: &str,
 ) -> Result<Option<Step>, ApplyError> {
     let Trusted { name, description, subject, .. } = trusted;
-    let texts = [("issuer", issuer), ("subject", subject.as_str())];
-    let ours = found.iter().find(|found| found["name"] == *name.as_str());
-    let alike = found.iter().find(|found| texts.iter().all(|(key, text)| found[*key] == *text));
-    let is_ours = |found: &Value| found["name"] == *name.as_str();
-    if let Some(other) = alike.filter(|alike| !is_ours(alike)) {
-        let theirs = other["name"].as_str().unwrap_or_default();
-        return if audience_of(other) == audience {
-            Ok(None)
-        } else {
-            Err(for_another_audience(theirs, audience))
-        };
+    let is_ours = |found: &&Value| found["name"] == *name.as_str();
+    let is_alike = |found: &&Value| found["issuer"] == issuer && found["subject"] == *subject.as_str();
+    if let Some(theirs) = found.iter().find(|found| is_alike(found) && !is_ours(found)) {
+        return if audience_of(theirs) == audience { Ok(None) } else { Err(for_another(theirs, audience)) };
     }
-    let mut changes = Vec::new();
+    let ours = found.iter().find(is_ours);
     let mut body = json!({ "issuer": issuer, "subject": subject, "audiences": [audience] });
-    match ours {
-        Some(ours) => {
-            let found = |key: &str| ours[key].as_str().unwrap_or_default().to_owned();
-            let differing = texts.map(|(key, text)| (key, found(key), text));
-            let audience = ("audience", audience_of(ours).to_owned(), audience);
-            for (key, from, to) in differing.into_iter().chain([audience]).filter(|(_, from, to)| from != to)
-            {
-                let what = format!("federated credential {name}, {key}");
-                changes.push(Change::Changed { what, from, to: to.to_owned() });
-            }
-        }
+    let changes = match ours {
+        Some(ours) => replaced(ours, name, [issuer, subject, audience]),
         None if found.len() >= MAX_CREDENTIALS => return Err(too_many()),
         None => {
             body["description"] = (*description).into();
             let value = format!("{name}, issuer {issuer}, subject {subject}, audience {audience}");
-            changes.push(Change::Added { what: "federated credential", value });
+            vec![Change::Added { what: "federated credential", value }]
         }
-    }
+    };
     let body = body.as_object().cloned().unwrap_or_default();
     let step = Step { object: Object::Credential(name.clone()), creates: ours.is_none(), body, changes };
     Ok((!step.changes.is_empty()).then_some(step))
+}
+
+/// What differs in one that has our name.
+fn replaced(ours: &Value, name: &str, wanted: [&str; 3]) -> Vec<Change> {
+    let text = |key: &str| ours[key].as_str().unwrap_or_default();
+    let found = [("issuer", text("issuer")), ("subject", text("subject")), ("audience", audience_of(ours))];
+    let differing = found.into_iter().zip(wanted).filter(|((_, from), to)| from != to);
+    let changed = |((key, from), to): ((&str, &str), &str)| Change::Changed {
+        what: format!("federated credential {name}, {key}"),
+        from: from.to_owned(),
+        to: to.to_owned(),
+    };
+    differing.map(changed).collect()
 }
 
 /// There is one only.
@@ -92,7 +89,8 @@ fn audience_of(credential: &Value) -> &str {
     credential["audiences"][0].as_str().unwrap_or_default()
 }
 
-fn for_another_audience(name: &str, audience: &str) -> ApplyError {
+fn for_another(theirs: &Value, audience: &str) -> ApplyError {
+    let name = theirs["name"].as_str().unwrap_or_default();
     ApplyError::Wrong(format!(
         "The federated credential {name:?} of the registration trusts the same issuer and subject for another audience than \
          {audience}, and no two may trust the same. Change that one, or delete it."

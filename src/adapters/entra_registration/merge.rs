@@ -61,18 +61,12 @@ pub(super) fn application(
     merge.texts(&["identifierUris"], "identifier URI", &uri);
     merge.api(&wanted.unique_name);
     if let Some(redirect_uri) = &wanted.redirect_uri {
-        merge.texts(&["web", "redirectUris"], "redirect URI", redirect_uri);
+        merge.redirect_uri(redirect_uri)?;
     }
     merge.implicit_grants();
     merge.claims();
     merge.permissions();
     merge.app_roles(wanted)?;
-    let uris = merge.body.get("web").and_then(|web| web["redirectUris"].as_array()).map_or(0, Vec::len);
-    if uris > MAX_REDIRECT_URIS {
-        return Err(ApplyError::Wrong(format!(
-            "The registration has {MAX_REDIRECT_URIS} redirect URIs, and may have no more. Take away one that is not used."
-        )));
-    }
     let Merge { creates, body, changes, .. } = merge;
     let step = Step { object: Object::Application, creates, body, changes };
     Ok((!step.body.is_empty()).then_some(step))
@@ -155,6 +149,18 @@ impl Merge<'_> {
         list.push(text.into());
         self.put(path, list.into());
         self.added(what, text);
+    }
+
+    fn redirect_uri(&mut self, uri: &str) -> Result<(), ApplyError> {
+        const URIS: [&str; 2] = ["web", "redirectUris"];
+        let found = self.list(&URIS);
+        if found.len() >= MAX_REDIRECT_URIS && !found.iter().any(|found| found == uri) {
+            return Err(ApplyError::Wrong(format!(
+                "The registration has {MAX_REDIRECT_URIS} redirect URIs, and may have no more. Take away one that is not used."
+            )));
+        }
+        self.texts(&URIS, "redirect URI", uri);
+        Ok(())
     }
 
     fn api(&mut self, unique_name: &str) {

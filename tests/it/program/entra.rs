@@ -425,6 +425,8 @@ async fn an_answer_that_was_lost_makes_no_second_registration() {
         let stand = Stand::new().await;
         stand.graph.lags(lag);
         stand.graph.writes_meet([Some(Fate::Lost), None]);
+        // Nor does whoever is asked for its client id know it at once.
+        stand.graph.reads_meet([None, Some(instead(404, "Request_ResourceNotFound"))]);
         let ended = stand.applies(&OF_IDENTITY).await;
         assert_eq!(stand.graph.applications().len(), 1);
         let writes = stand.graph.writes();
@@ -442,7 +444,7 @@ async fn an_answer_that_was_lost_makes_no_second_registration() {
 async fn while_it_throttles_or_fails_it_is_asked_again() {
     let stand = Stand::new().await;
     let throttled = || instead(429, "TooManyRequests").with("retry-after", "1");
-    stand.graph.reads_meet([throttled(), instead(503, "ServiceUnavailable")]);
+    stand.graph.reads_meet([Some(throttled()), Some(instead(503, "ServiceUnavailable"))]);
     stand.graph.writes_meet([
         Some(Fate::Instead(throttled())),
         Some(Fate::Instead(instead(504, "GatewayTimeout"))),
@@ -451,7 +453,7 @@ async fn while_it_throttles_or_fails_it_is_asked_again() {
     stand.applies(&[]).await;
     assert_eq!(stand.graph.writes().len(), 5);
 
-    stand.graph.reads_meet([instead(429, "TooManyRequests").with("retry-after", "600")]);
+    stand.graph.reads_meet([Some(instead(429, "TooManyRequests").with("retry-after", "600"))]);
     let ended = stand.run(&[]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     assert!(ended.stderr.contains("it throttles (429), and asks to be left alone for 600 s"), "{ended:?}");
@@ -471,14 +473,14 @@ async fn every_refusal_says_who_has_to_do_what() {
     stand.graph.writes_meet([Some(Fate::Instead(unique))]);
     stand.is_refused(&["--unique-name", "other"], "has the unique name that this one needs").await;
 
-    stand.graph.reads_meet([instead(403, "Authorization_RequestDenied")]);
+    stand.graph.reads_meet([Some(instead(403, "Authorization_RequestDenied"))]);
     stand.is_refused(&[], "Application.ReadWrite.OwnedBy").await;
     stand.graph.writes_meet([Some(Fate::Instead(instead(403, "Authorization_RequestDenied")))]);
     let denied = stand.is_refused(&["--unique-name", "other"], "the role Application Developer").await;
     assert!(!denied.stderr.contains("goes on from there"), "nothing was done: {denied:?}");
-    stand.graph.reads_meet([instead(401, "InvalidAuthenticationToken")]);
+    stand.graph.reads_meet([Some(instead(401, "InvalidAuthenticationToken"))]);
     stand.is_refused(&[], "does not accept the token (401)").await;
-    stand.graph.reads_meet([instead(302, "").with("location", "http://127.0.0.1:9/")]);
+    stand.graph.reads_meet([Some(instead(302, "").with("location", "http://127.0.0.1:9/"))]);
     stand.is_refused(&[], "is no Microsoft Graph").await;
     let policy = instead(400, "Request_BadRequest").saying("A policy of \u{1b}[31mthe tenant");
     stand.graph.writes_meet([Some(Fate::Instead(policy))]);
@@ -612,6 +614,12 @@ async fn the_address_may_come_later() {
     let third = stand.run_as(&options, &[]).await;
     assert!(third.stderr.contains("nothing was written"), "{third:?}");
     assert_eq!(stand.graph.application()["web"]["redirectUris"].as_array().unwrap().len(), 1);
+
+    let full: Vec<String> = (0..256).map(|nth| format!("https://{nth}.example.com/callback")).collect();
+    stand.graph.edit(|application| application["web"]["redirectUris"] = json!(full));
+    stand.graph.writes();
+    stand.is_refused(&[], "has 256 redirect URIs, and may have no more").await;
+    assert_eq!(stand.graph.writes().len(), 0);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ struct Kept {
     /// What writes meet, the next of them first: nothing, an answer instead, or the loss of theirs.
     fates: VecDeque<Option<Fate>>,
     /// What reads meet.
-    reads: VecDeque<Instead>,
+    reads: VecDeque<Option<Instead>>,
     requests: Vec<Asked>,
     made: u32,
 }
@@ -148,8 +148,8 @@ impl HostedGraph {
         self.kept().fates.extend(fates);
     }
 
-    /// What the next reads are answered instead.
-    pub fn reads_meet(&self, instead: impl IntoIterator<Item = Instead>) {
+    /// What the next reads are answered instead, if anything.
+    pub fn reads_meet(&self, instead: impl IntoIterator<Item = Option<Instead>>) {
         self.kept().reads.extend(instead);
     }
 
@@ -471,7 +471,7 @@ async fn answer(kept: Arc<Mutex<Kept>>, request: Request<Incoming>) -> io::Resul
         return Ok(Instead::new(401, "InvalidAuthenticationToken", None).response());
     }
     let fate = match asked.method {
-        Method::GET => kept.reads.pop_front().map(Fate::Instead),
+        Method::GET => kept.reads.pop_front().flatten().map(Fate::Instead),
         _ => kept.fates.pop_front().flatten(),
     };
     if let Some(Fate::Instead(instead)) = fate {
