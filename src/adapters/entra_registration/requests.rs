@@ -6,6 +6,7 @@ use reqwest::Method;
 use reqwest::RequestBuilder;
 use reqwest::Response;
 use reqwest::header::ACCEPT;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::header::HeaderName;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
@@ -149,7 +150,8 @@ impl Requests {
     async fn patch(&self, path: &str, creates: bool, body: &Value) -> Result<Written, ApplyError> {
         let mut unsure = false;
         insist(self.patience, async || {
-            let mut request = self.request(Method::PATCH, path, "").json(body);
+            let mut request = self.request(Method::PATCH, path, "");
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
             if creates {
                 request = request.header(PREFER, "create-if-missing");
             }

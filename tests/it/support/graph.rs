@@ -470,6 +470,9 @@ async fn answer(kept: Arc<Mutex<Kept>>, request: Request<Incoming>) -> io::Resul
     if header("authorization").as_deref() != Some(&format!("Bearer {TOKEN}")) {
         return Ok(Instead::new(401, "InvalidAuthenticationToken", None).response());
     }
+    if asked.method == Method::PATCH && header("content-type").as_deref() != Some("application/json") {
+        return Ok(Instead::new(415, "UnsupportedMediaType", None).response());
+    }
     let fate = match asked.method {
         Method::GET => kept.reads.pop_front().flatten().map(Fate::Instead),
         _ => kept.fates.pop_front().flatten(),
