@@ -4,6 +4,7 @@ pub mod audit;
 pub mod azure_credential;
 pub mod cosmos;
 pub mod embedded;
+pub mod entra_registration;
 pub mod measured;
 pub mod oidc;
 mod pause;

@@ -14,6 +14,7 @@ mod limit;
 pub mod observe;
 mod passage;
 pub mod policy;
+pub mod registration;
 pub mod serve;
 pub mod start;
 pub mod stop;

@@ -6,6 +6,7 @@ mod api_key;
 mod client;
 #[cfg(feature = "demo")]
 mod demo;
+mod entra;
 mod grant;
 mod keys;
 mod log;
@@ -60,6 +61,9 @@ enum Command {
     /// Make the database and the container of Cosmos DB.
     #[command(subcommand)]
     Store(store::Command),
+    /// Make the app registration in Entra ID by which people sign in.
+    #[command(subcommand)]
+    Entra(entra::Command),
     /// Print every setting with its environment variable, default and meaning, as a Markdown table.
     Settings,
 }
@@ -108,6 +112,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Key(command) => runtime()?.block_on(api_key::execute(command)),
         Command::Keys(command) => runtime()?.block_on(keys::execute(command)),
         Command::Store(command) => runtime()?.block_on(store::execute(command)),
+        Command::Entra(command) => runtime()?.block_on(entra::execute(command)),
         Command::Settings => say(config::markdown_table().trim_end()),
     }
 }

@@ -5,6 +5,7 @@ mod api_keys;
 mod clients;
 mod demo;
 mod edge;
+mod entra;
 mod key_vault;
 mod keys;
 mod killed;

@@ -4,7 +4,7 @@ use url::Url;
 
 /// What a managed identity's token has to be for, so that Entra takes it as an assertion
 /// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity>).
-pub(super) fn token_exchange(authority: &Url) -> &'static str {
+pub(in crate::adapters) fn token_exchange(authority: &Url) -> &'static str {
     match cloud(authority) {
         Cloud::Global => "api://AzureADTokenExchange",
         Cloud::UsGovernment => "api://AzureADTokenExchangeUSGov",
@@ -13,7 +13,7 @@ pub(super) fn token_exchange(authority: &Url) -> &'static str {
 }
 
 /// The root of Microsoft Graph (<https://learn.microsoft.com/graph/deployments>).
-pub(super) fn graph(authority: &Url) -> &'static str {
+pub(in crate::adapters) fn graph(authority: &Url) -> &'static str {
     match cloud(authority) {
         Cloud::Global => "https://graph.microsoft.com",
         Cloud::UsGovernment => "https://graph.microsoft.us",

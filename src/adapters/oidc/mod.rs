@@ -11,7 +11,7 @@ mod aadsts;
 mod certificate;
 mod claims;
 mod client_authentication;
-mod cloud;
+pub(super) mod cloud;
 mod discovery;
 mod entra;
 mod failure;

@@ -9,6 +9,7 @@ pub mod cosmos;
 pub mod counted;
 pub mod entrada;
 pub mod front;
+pub mod graph;
 pub mod load;
 pub mod mcp;
 pub mod page;

@@ -79,6 +79,7 @@ pub struct Instead {
     pub status: u16,
     pub code: &'static str,
     pub inner: Option<&'static str>,
+    pub message: &'static str,
     pub headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -225,7 +226,11 @@ impl HostedVault {
 
 impl Instead {
     pub fn new(status: u16, code: &'static str, inner: Option<&'static str>) -> Self {
-        Self { status, code, inner, headers: Vec::new() }
+        Self { status, code, inner, message: "For people, with ids in it", headers: Vec::new() }
+    }
+
+    pub fn saying(self, message: &'static str) -> Self {
+        Self { message, ..self }
     }
 
     pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
@@ -233,9 +238,9 @@ impl Instead {
         self
     }
 
-    fn response(&self) -> Response<Body> {
+    pub fn response(&self) -> Response<Body> {
         let inner = self.inner.map(|code| json!({ "code": code }));
-        let message = "For people, with ids in it";
+        let message = self.message;
         let error = match inner {
             Some(inner) => json!({ "code": self.code, "message": message, "innererror": inner }),
             None => json!({ "code": self.code, "message": message }),
@@ -451,13 +456,19 @@ impl TokenCredential for Identity {
 /// What App Service and Container Apps have beside a program: tokens of its managed identity. Answers with where that is;
 /// `asked` learns of each request and the header that it came with.
 pub async fn identity_endpoint(asked: Arc<Mutex<Vec<String>>>) -> String {
-    async fn answer(State(asked): State<Arc<Mutex<Vec<String>>>>, request: Request) -> Json<Value> {
+    identity_endpoint_with(TOKEN, asked).await
+}
+
+/// The same, with this token.
+pub async fn identity_endpoint_with(token: &'static str, asked: Arc<Mutex<Vec<String>>>) -> String {
+    type Shared = (&'static str, Arc<Mutex<Vec<String>>>);
+    async fn answer(State((token, asked)): State<Shared>, request: Request) -> Json<Value> {
         let header =
             request.headers().get("x-identity-header").map(|value| value.to_str().unwrap().to_owned());
         asked.lock().unwrap().push(format!("{} {}", request.uri(), header.unwrap_or_default()));
         let expires_on = SystemClock::new().now().0 + 3_600;
         Json(json!({
-            "access_token": TOKEN,
+            "access_token": token,
             "expires_on": expires_on.to_string(),
             "resource": "of whoever asks",
             "token_type": "Bearer",
@@ -465,7 +476,7 @@ pub async fn identity_endpoint(asked: Arc<Mutex<Vec<String>>>) -> String {
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(answer).with_state(asked);
+    let router = Router::new().fallback(answer).with_state((token, asked));
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}/msi/token")
 }
