@@ -65,6 +65,7 @@ pub(super) fn application(
     }
     merge.implicit_grants();
     merge.claims();
+    merge.groups();
     merge.permissions();
     merge.app_roles(wanted)?;
     let Merge { creates, body, changes, .. } = merge;
@@ -247,6 +248,14 @@ impl Merge<'_> {
             let mut all = self.at(&["optionalClaims"]).as_object().cloned().unwrap_or_default();
             all.insert("idToken".to_owned(), claims.into());
             self.put(&["optionalClaims"], all.into());
+        }
+    }
+
+    /// For `allowed_groups`. Whoever has chosen other groups, or none, has a reason to.
+    fn groups(&mut self) {
+        if self.at(&["groupMembershipClaims"]).is_null() {
+            self.put(&["groupMembershipClaims"], "SecurityGroup".into());
+            self.added("groups in tokens", "SecurityGroup");
         }
     }
 

@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// What is read of a registration.
 const APPLICATION: &str = "$select=id,appId,displayName,signInAudience,identifierUris,api,web,optionalClaims,\
-    requiredResourceAccess,appRoles";
+    groupMembershipClaims,requiredResourceAccess,appRoles";
 const SERVICE_PRINCIPAL: &str = "$select=id,appId,tags,appOwnerOrganizationId";
 
 /// Asks one Microsoft Graph, with one token.

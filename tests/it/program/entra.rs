@@ -148,6 +148,7 @@ async fn it_makes_the_registration_and_a_second_run_writes_nothing() {
         "+ scope: mcp.access",
         "+ optional claim of ID tokens: acct",
         "+ optional claim of ID tokens: auth_time",
+        "+ groups in tokens: SecurityGroup",
         "+ permission of Microsoft Graph: User.Read",
         "+ app role: expenses.approver",
     ] {
@@ -252,6 +253,7 @@ async fn what_others_added_stays() {
         application["appRoles"] = json!([role]);
         application["optionalClaims"] = json!({ "idToken": [{ "name": "auth_time", "essential": true }], "accessToken": [{ "name": "ipaddr" }], "saml2Token": [] });
         application["requiredResourceAccess"] = json!([elsewhere, { "resourceAppId": "00000003-0000-0000-C000-000000000000", "resourceAccess": [permission] }]);
+        application["groupMembershipClaims"] = "ApplicationGroup".into();
         application["displayName"] = "What the portal calls it".into();
     });
     stand.graph.edit_principal(|principal| {
@@ -264,6 +266,7 @@ async fn what_others_added_stays() {
     let ended = stand.applies(&[&OF_IDENTITY[..], &["--app-role", "mine"]].concat()).await;
     let application = stand.graph.application();
     assert_eq!(application["displayName"], "What the portal calls it");
+    assert_eq!(application["groupMembershipClaims"], "ApplicationGroup");
     assert_eq!(application["identifierUris"], json!(["api://other", format!("api://{TENANT}/entrada")]));
     assert_eq!(
         application["web"]["redirectUris"],

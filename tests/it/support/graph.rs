@@ -185,7 +185,7 @@ fn bare(id: String, app_id: String, unique_name: &str) -> Value {
             "redirectUris": [], "homePageUrl": null, "logoutUrl": null,
             "implicitGrantSettings": { "enableIdTokenIssuance": false, "enableAccessTokenIssuance": false },
         },
-        "optionalClaims": null, "requiredResourceAccess": [], "appRoles": [],
+        "optionalClaims": null, "groupMembershipClaims": null, "requiredResourceAccess": [], "appRoles": [],
     })
 }
 
