@@ -27,10 +27,11 @@ pub(super) const NO_GRAPH: &str =
 const NO_TOKEN: &str = "Microsoft Graph does not accept the token (401). Sign in anew, as with `az login --tenant`, and see that \
     --tenant, --authority and --graph are those of the cloud that you are signed in to.";
 
-const NO_ROLE: &str = "Microsoft Graph refuses the one who asks (403). Whoever makes a registration may need the role Application \
-    Developer in Entra ID, and whoever changes one has to own it or have the role Cloud Application Administrator; so does \
-    whoever makes one for several tenants. An identity needs the application permission Application.ReadWrite.OwnedBy of \
-    Microsoft Graph for what it makes itself, or Application.ReadWrite.All, with an administrator's consent.";
+const NO_ROLE: &str = "Microsoft Graph refuses the one who asks (403). Where members may not register applications, a person needs \
+    the role Application Developer in Entra ID. To change a registration a person has to own it, or needs the role Cloud \
+    Application Administrator; so too for one that is for several tenants. An identity needs the application permission \
+    Application.ReadWrite.OwnedBy of Microsoft Graph for what it makes itself, or Application.ReadWrite.All, with an \
+    administrator's consent.";
 
 const NOT_YET: &str = "it does not show yet what was made a moment ago";
 
