@@ -46,24 +46,28 @@ pub struct Order {
     pub asker: Asker,
 }
 
-/// What differs from the order. Writes nothing.
-pub async fn differences(order: &Order) -> Result<Vec<Change>, Failure> {
-    let (_, steps) = Registration::look(settings(order), &order.wanted).await.map_err(failure)?;
+/// What differs from the order. Writes nothing. Tells first what of the registration to look at.
+pub async fn differences(order: &Order, look_at: impl FnMut(&str)) -> Result<Vec<Change>, Failure> {
+    let (registration, steps) = Registration::look(settings(order), &order.wanted).await.map_err(failure)?;
+    registration.notices().iter().map(String::as_str).for_each(look_at);
     Ok(steps.into_iter().flat_map(|step| step.changes).collect())
 }
 
-/// Makes the registration what it is ordered to be, and tells of each change when it is done. Returns the client id.
+/// Makes the registration what it is ordered to be, and tells first what of it to look at, and then of each change when it
+/// is done. Returns the client id.
 pub async fn apply(
     order: &Order,
+    look_at: impl FnMut(&str),
     mut done: impl FnMut(&Change) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
     let (mut registration, steps) =
         Registration::look(settings(order), &order.wanted).await.map_err(failure)?;
+    registration.notices().iter().map(String::as_str).for_each(look_at);
+    let was_there = registration.client_id().is_some();
     for (nth, step) in steps.iter().enumerate() {
-        registration.carry_out(step).await.map_err(|error| match nth {
-            0 => failure(error),
-            _ => halfway(error),
-        })?;
+        let carried_out = registration.carry_out(step).await;
+        let untouched = nth == 0 && registration.client_id().is_some() == was_there;
+        carried_out.map_err(|error| if untouched { failure(error) } else { halfway(error) })?;
         step.changes.iter().try_for_each(&mut done)?;
     }
     let client_id = registration.client_id().map(str::to_owned);

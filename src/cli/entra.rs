@@ -25,9 +25,9 @@ use crate::protocol::metadata::path::CALLBACK;
 /// What to do in Entra ID.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make the app registration by which people sign in, or bring it up to date. What others added to it stays, and a second
-    /// run changes nothing. Prints the [upstream] section of the configuration to standard output, and to standard error what
-    /// it did: + what was added, ~ what was changed.
+    /// Make the app registration by which people sign in, or bring the one up to date that this command or infra/ has made.
+    /// What others added to it stays, and a second run changes nothing. Prints the [upstream] section of the configuration to
+    /// standard output, and to standard error what it did: + what was added, ~ what was changed, ! what it did not ask for.
     Apply(Box<Apply>),
 }
 
@@ -42,7 +42,7 @@ pub struct Apply {
     tenant: String,
     /// The origin under which clients reach Entrada, as public_url in its configuration: people are sent back there from the
     /// sign-in. Where that is not known yet, leave it out, and give the command again once it is.
-    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    #[arg(long, value_name = "ORIGIN", value_parser = public_url)]
     public_url: Option<String>,
     /// The key by which the registration is found again. It cannot be changed later.
     #[arg(long, value_name = "NAME", default_value = "entrada", value_parser = unique_name)]
@@ -134,6 +134,14 @@ fn origin(given: &str) -> Result<String, String> {
     }
 }
 
+/// An origin that Entra takes for a redirect URI, and that is one host's.
+fn public_url(given: &str) -> Result<String, String> {
+    match given.contains('*') || given.contains("[::1]") {
+        true => Err("a redirect URI names one host, and none by [::1]".to_owned()),
+        false => origin(given),
+    }
+}
+
 /// Part of addresses and of the identifier URI.
 fn unique_name(given: &str) -> Result<String, String> {
     name(given, 120, "-._", "it has at most 120 letters, digits and - . _")
@@ -188,7 +196,7 @@ pub async fn execute(Command::Apply(apply): Command) -> Result<(), Failure> {
         return show(&order).await;
     }
     let mut changed = false;
-    let client_id = registration::apply(&order, |change| {
+    let client_id = registration::apply(&order, notice, |change| {
         changed = true;
         eprintln!("{}", printable(&change.to_string()));
         Ok(())
@@ -203,8 +211,13 @@ pub async fn execute(Command::Apply(apply): Command) -> Result<(), Failure> {
     say(&apply.section(&client_id))
 }
 
+/// Beside what is done, and not in the configuration.
+fn notice(line: &str) {
+    eprintln!("{}", printable(line));
+}
+
 async fn show(order: &Order) -> Result<(), Failure> {
-    let changes = registration::differences(order).await?;
+    let changes = registration::differences(order, notice).await?;
     if changes.is_empty() {
         return say("The registration is as it has to be.");
     }

@@ -23,7 +23,6 @@ pub(super) fn service_principal(found: Option<&Value>) -> Option<Step> {
     let mut body = Map::new();
     let mut changes = Vec::new();
     if found.is_none() {
-        body.insert("appRoleAssignmentRequired".to_owned(), false.into());
         let value = "for whoever may sign in, without an assignment".to_owned();
         changes.push(Change::Added { what: "service principal", value });
     }

@@ -9,6 +9,7 @@ mod dependents;
 mod guid;
 mod insistence;
 mod merge;
+mod notices;
 mod refusal;
 mod requests;
 mod sign_in;
@@ -150,7 +151,8 @@ struct Found {
 pub struct Registration {
     requests: Requests,
     tenant: String,
-    unique_name: String,
+    wanted: Wanted,
+    notices: Vec<String>,
     /// None until it exists.
     ids: Option<Ids>,
 }
@@ -163,6 +165,9 @@ impl Registration {
     /// There is no token, Microsoft Graph is away or refuses to show it, or something of others' is in the way.
     pub async fn look(settings: Settings, wanted: &Wanted) -> Result<(Self, Vec<Step>), ApplyError> {
         let Settings { tenant, authority, graph, sign_in, patience } = settings;
+        if !cloud::is_known(&authority) && !is_loopback(&authority) {
+            return Err(refusal::no_cloud());
+        }
         let of_cloud = cloud::graph(&authority);
         // Beyond loopback a Microsoft Graph is whom its tokens are for.
         let audience = graph.as_ref().filter(|graph| !is_loopback(graph));
@@ -171,10 +176,19 @@ impl Registration {
         let token = sign_in.token(&tenant, &audience).await?;
         let root = graph.unwrap_or(Url::parse(of_cloud).expect("the clouds' addresses are URLs"));
         let requests = Requests::new(root, token, patience)?;
-        let mut registration = Self { requests, tenant, unique_name: wanted.unique_name.clone(), ids: None };
+        let (wanted, notices) = (wanted.clone(), Vec::new());
+        let mut registration = Self { requests, tenant, wanted, notices, ids: None };
+        registration.check_directory().await?;
         let found = registration.found().await?;
-        let steps = registration.steps(&found, wanted, &authority)?;
+        registration.notices = notices::of(&found, &registration.wanted);
+        let steps = registration.steps(&found, &authority)?;
         Ok((registration, steps))
+    }
+
+    /// What was found, and what of it whoever applies should look at, a line each.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// The client id, once there is a registration.
@@ -184,7 +198,7 @@ impl Registration {
     }
 
     async fn found(&mut self) -> Result<Found, ApplyError> {
-        let Some(application) = self.requests.application(&self.unique_name, false).await? else {
+        let Some(application) = self.requests.application(&self.wanted.unique_name, false).await? else {
             return Ok(Found::default());
         };
         let ids = ids(&application)?;
@@ -197,7 +211,8 @@ impl Registration {
         Ok(Found { application: Some(application), principal, credentials })
     }
 
-    fn steps(&self, found: &Found, wanted: &Wanted, authority: &Url) -> Result<Vec<Step>, ApplyError> {
+    fn steps(&self, found: &Found, authority: &Url) -> Result<Vec<Step>, ApplyError> {
+        let wanted = &self.wanted;
         let mut steps = Vec::new();
         steps.extend(merge::application(found.application.as_ref(), wanted, &self.tenant)?);
         steps.extend(dependents::service_principal(found.principal.as_ref()));
@@ -217,7 +232,7 @@ impl Registration {
     pub async fn carry_out(&mut self, step: &Step) -> Result<(), ApplyError> {
         let body = Value::Object(step.body.clone());
         let ids = match (&step.object, &self.ids) {
-            (Object::Application, None) => return self.create(&body).await,
+            (Object::Application, None) => return self.create(&step.body).await,
             (_, Some(ids)) => ids.clone(),
             (_, None) => return Err(refusal::no_graph()),
         };
@@ -235,17 +250,43 @@ impl Registration {
     }
 
     /// Makes the registration, once: whoever is not told whether that succeeded asks for what has the name now.
-    async fn create(&mut self, body: &Value) -> Result<(), ApplyError> {
-        let made = match self.requests.create_application(&self.unique_name, body).await? {
+    ///
+    /// It is made with nothing but its names, for one may have been there all the same and not have shown: what others have
+    /// added to that stays. A name that is taken is seen before anything is made.
+    async fn create(&mut self, body: &Map<String, Value>) -> Result<(), ApplyError> {
+        let names = ["displayName", "signInAudience", "identifierUris"];
+        let bare =
+            names.into_iter().filter_map(|name| Some((name.to_owned(), body.get(name)?.clone()))).collect();
+        let unique_name = &self.wanted.unique_name;
+        let made = match self.requests.create_application(unique_name, &Value::Object(bare)).await? {
             Written::Made(made) => made,
-            // An attempt whose answer was lost had made it.
+            // An attempt whose answer was lost had made it, or somebody else.
             Written::Updated => {
-                let made = self.requests.application(&self.unique_name, true).await?;
+                let made = self.requests.application(unique_name, true).await?;
                 made.ok_or_else(refusal::no_graph)?
             }
         };
-        self.ids = Some(ids(&made)?);
+        let ids = ids(&made)?;
+        let id = self.ids.insert(ids).id.clone();
+        if let Some(rest) = merge::application(Some(&made), &self.wanted, &self.tenant)? {
+            self.requests.update_application(&id, &Value::Object(rest.body)).await?;
+        }
         Ok(())
+    }
+
+    /// Before anything is written: whose directory this is, as far as whoever asks may know.
+    async fn check_directory(&self) -> Result<(), ApplyError> {
+        let organizations = match self.requests.organizations().await {
+            Ok(organizations) => organizations,
+            Err(ApplyError::Wrong(_)) => None,
+            Err(away) => return Err(away),
+        };
+        match organizations.as_ref().and_then(|list| list["value"][0]["id"].as_str()) {
+            Some(owner) if !owner.eq_ignore_ascii_case(&self.tenant) => {
+                Err(refusal::another_tenant(owner, &self.tenant))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Entra has the tenant from the token, and we have it from the operator.

@@ -27,8 +27,9 @@ pub(super) const NO_GRAPH: &str =
 const NO_TOKEN: &str = "Microsoft Graph does not accept the token (401). Sign in anew, as with `az login --tenant`, and see that \
     --tenant, --authority and --graph are those of the cloud that you are signed in to.";
 
-const NO_ROLE: &str = "Microsoft Graph refuses the one who asks (403). Where members may not register applications, a person needs \
-    the role Application Developer in Entra ID. To change a registration a person has to own it, or needs the role Cloud \
+const NO_ROLE: &str = "Microsoft Graph refuses the one who asks (403). A person needs the role Application \
+    Developer in Entra ID: to register an application where members may not, and for the service principal of one that is \
+    theirs. To change a registration a person has to own it, or needs the role Cloud \
     Application Administrator; so too for one that is for several tenants. An identity needs the application permission \
     Application.ReadWrite.OwnedBy of Microsoft Graph for what it makes itself, or Application.ReadWrite.All, with an \
     administrator's consent.";
@@ -63,6 +64,10 @@ pub(super) fn of(status: u16, body: &[u8], wanted: Option<Duration>) -> Refusal 
     let Failure { code, message, details } = serde_json::from_slice::<Failed>(body).unwrap_or_default().error;
     let says = |word: &str| code == word || details.iter().any(|detail| detail.code == word);
     let answered = || format!("it answered {}", told(status, &code));
+    if matches!(status, 400..=403 | 409) {
+        // By Debug: nothing in it may steer the terminal.
+        tracing::warn!(status, code = ?code, message = ?message, "Microsoft Graph does not take a request");
+    }
     match status {
         // A service principal whose registration is not known everywhere yet.
         400 if says("NoBackingApplicationObject")
@@ -86,14 +91,10 @@ pub(super) fn of(status: u16, body: &[u8], wanted: Option<Duration>) -> Refusal 
         409 | 423 => Refusal::Again(answered()),
         408 | 500.. => Refusal::Unsure(answered()),
         300..=399 => Refusal::Wrong(NO_GRAPH.to_owned()),
-        _ => {
-            // By Debug: nothing in it may steer the terminal.
-            tracing::warn!(status, code = ?code, message = ?message, "Microsoft Graph does not take a request");
-            Refusal::Wrong(format!(
-                "Microsoft Graph does not take the request: {}. The log has its words.",
-                answered()
-            ))
-        }
+        _ => Refusal::Wrong(format!(
+            "Microsoft Graph does not take the request: {}. The log has its words.",
+            answered()
+        )),
     }
 }
 
@@ -125,6 +126,15 @@ pub(super) fn no_graph() -> ApplyError {
     ApplyError::Wrong(NO_GRAPH.to_owned())
 }
 
+/// Its issuer would be trusted to say who Entrada is.
+pub(super) fn no_cloud() -> ApplyError {
+    ApplyError::Wrong(
+        "--authority is none of Microsoft's clouds: https://login.microsoftonline.com, https://login.microsoftonline.us or \
+         https://login.partner.microsoftonline.cn."
+            .to_owned(),
+    )
+}
+
 /// Nothing can be asked over TLS.
 pub(super) fn no_client() -> ApplyError {
     ApplyError::Wrong("There is no HTTP client: the system's root certificates cannot be used.".to_owned())
@@ -135,6 +145,6 @@ pub(super) fn another_tenant(owner: &str, tenant: &str) -> ApplyError {
     let owner = uuid::Uuid::try_parse(owner).map_or_else(|_| "another".to_owned(), |owner| owner.to_string());
     ApplyError::Wrong(format!(
         "Whoever is signed in belongs to the tenant {owner}, and the registration is there, not in {tenant}. Sign in to that \
-         one, or name the other by --tenant; a registration that was made in the wrong one can be deleted there."
+         one, or name the other by --tenant."
     ))
 }

@@ -29,8 +29,8 @@ const MAX_ANSWER: usize = 1024 * 1024;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// What is read of a registration.
 const APPLICATION: &str = "$select=id,appId,displayName,signInAudience,identifierUris,api,web,optionalClaims,\
-    groupMembershipClaims,requiredResourceAccess,appRoles";
-const SERVICE_PRINCIPAL: &str = "$select=id,appId,tags,appOwnerOrganizationId";
+    groupMembershipClaims,requiredResourceAccess,appRoles,createdDateTime,passwordCredentials,keyCredentials,spa,publicClient";
+const SERVICE_PRINCIPAL: &str = "$select=id,appId,tags,appOwnerOrganizationId,accountEnabled";
 
 /// Asks one Microsoft Graph, with one token.
 #[derive(Debug)]
@@ -65,6 +65,12 @@ impl Requests {
         Ok(Self { client, root, token, patience })
     }
 
+    /// The tenant that the directory is of
+    /// (<https://learn.microsoft.com/graph/api/organization-list>).
+    pub(super) async fn organizations(&self) -> Result<Option<Value>, ApplyError> {
+        self.get("organization", "$select=id", false).await
+    }
+
     /// The registration. One that was just made is `expected`, and waited for.
     pub(super) async fn application(
         &self,
@@ -84,7 +90,7 @@ impl Requests {
         list.and_then(|list| list["value"].as_array().cloned()).ok_or_else(refusal::no_graph)
     }
 
-    /// Makes the registration, or writes all of it over the one that was made meanwhile.
+    /// Makes the registration, or writes over the one that is there.
     pub(super) async fn create_application(
         &self,
         unique_name: &str,

@@ -21,6 +21,12 @@ pub(in crate::adapters) fn graph(authority: &Url) -> &'static str {
     }
 }
 
+/// Whether an authority is one of Microsoft's.
+pub(in crate::adapters) fn is_known(authority: &Url) -> bool {
+    const GLOBAL: &str = "login.microsoftonline.com";
+    authority.host_str() == Some(GLOBAL) || !matches!(cloud(authority), Cloud::Global)
+}
+
 enum Cloud {
     Global,
     UsGovernment,

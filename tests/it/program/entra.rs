@@ -168,7 +168,7 @@ async fn it_makes_the_registration_and_a_second_run_writes_nothing() {
     assert_eq!(asked.len(), 1, "one token does for all: {asked:?}");
     assert!(asked[0].contains("resource=https%3A%2F%2Fgraph.microsoft.com"), "{asked:?}");
 
-    assert_eq!(stand.graph.writes().len(), 3);
+    assert_eq!(stand.graph.writes().len(), 4);
     let again = stand.applies(&options).await;
     assert_eq!(stand.graph.writes().len(), 0);
     assert!(again.stderr.contains("nothing was written"), "{again:?}");
@@ -404,12 +404,21 @@ async fn a_scope_or_a_role_that_is_there_keeps_its_id_and_one_that_is_disabled_i
 async fn what_was_just_made_is_waited_for() {
     let stand = Stand::new().await;
     stand.graph.lags(1);
+    let unknown = Fate::Instead(instead(400, "NoBackingApplicationObject"));
+    stand.graph.writes_meet([None, None, None, Some(unknown)]);
     stand.applies(&OF_IDENTITY).await;
     let writes = stand.graph.writes();
-    let targets: Vec<&str> = writes.iter().map(|asked| asked.target.split('(').next().unwrap()).collect();
+    let target = |asked: &Asked| asked.target.split(['/', '(']).nth(2).unwrap().to_owned();
     assert_eq!(
-        targets,
-        ["/v1.0/applications", "/v1.0/servicePrincipals", "/v1.0/servicePrincipals", "/v1.0/applications"]
+        writes.iter().map(target).collect::<Vec<_>>(),
+        [
+            "applications",
+            "applications",
+            "applications",
+            "servicePrincipals",
+            "servicePrincipals",
+            "applications"
+        ]
     );
     assert_eq!((stand.graph.applications().len(), stand.graph.principals().len()), (1, 1));
 
@@ -454,13 +463,13 @@ async fn while_it_throttles_or_fails_it_is_asked_again() {
         Some(Fate::Instead(instead(409, "Directory_ConcurrencyViolation"))),
     ]);
     stand.applies(&[]).await;
-    assert_eq!(stand.graph.writes().len(), 5);
+    assert_eq!(stand.graph.writes().len(), 6);
 
     stand.graph.reads_meet([Some(instead(429, "TooManyRequests").with("retry-after", "600"))]);
     let ended = stand.run(&[]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     assert!(ended.stderr.contains("it throttles (429), and asks to be left alone for 600 s"), "{ended:?}");
-    assert_eq!(stand.graph.requests().len(), 1, "and it is left alone");
+    assert_eq!(stand.graph.requests().len(), 2, "whose directory it is, once, and it is left alone");
 }
 
 #[tokio::test]
@@ -491,7 +500,10 @@ async fn every_refusal_says_who_has_to_do_what() {
     assert!(refused.stderr.contains("A policy of ") && !refused.stderr.contains('\u{1b}'), "{refused:?}");
 
     // Half way.
-    stand.graph.writes_meet([None, Some(Fate::Instead(instead(403, "Authorization_RequestDenied")))]);
+    let denied = || Some(Fate::Instead(instead(403, "Authorization_RequestDenied")));
+    stand.graph.writes_meet([None, denied()]);
+    stand.is_refused(&["--unique-name", "bare"], "What was done so far stays.").await;
+    stand.graph.writes_meet([None, None, denied()]);
     let half = stand.is_refused(&["--unique-name", "other"], "What was done so far stays.").await;
     assert!(changes(&half.stderr).contains(&"+ scope: mcp.access"), "{half:?}");
     stand.graph.writes();
@@ -502,15 +514,83 @@ async fn every_refusal_says_who_has_to_do_what() {
 }
 
 #[tokio::test]
-async fn a_registration_of_another_tenant_is_told_from_ours() {
+async fn another_tenant_is_told_from_ours_before_anything_is_written() {
     let stand = Stand {
         graph: HostedGraph::start("eeeeeeee-0000-4000-8000-000000000001").await,
         ..Stand::new().await
     };
-    stand.is_refused(&[], "belongs to the tenant eeeeeeee-0000-4000-8000-000000000001").await;
-    stand.graph.writes();
-    stand.is_refused(&OF_IDENTITY, "can be deleted there").await;
+    stand.is_refused(&OF_IDENTITY, "belongs to the tenant eeeeeeee-0000-4000-8000-000000000001").await;
+    stand.is_refused(&["--dry-run"], "belongs to the tenant eeeeeeee-0000-4000-8000-000000000001").await;
     assert_eq!(stand.graph.writes().len(), 0);
+}
+
+/// Somebody was first to choose the unique name.
+#[tokio::test]
+async fn what_was_found_and_not_asked_for_is_shown() {
+    let stand = Stand::new().await;
+    let first = stand.applies(&OF_IDENTITY).await;
+    assert!(!first.stderr.contains("Found: "), "{first:?}");
+    stand.graph.edit(|application| {
+        application["createdDateTime"] = "2026-11-30T08:00:00Z".into();
+        application["passwordCredentials"] = json!([{ "hint": "abc" }]);
+        application["keyCredentials"] = json!([{}, {}]);
+        application["spa"] = json!({ "redirectUris": ["https://spa.example.com/"] });
+        application["web"]["redirectUris"]
+            .as_array_mut()
+            .unwrap()
+            .push("https://other.example.com/\u{1b}[2J".into());
+        application["api"]["oauth2PermissionScopes"][0]["type"] = "Admin".into();
+    });
+    stand.graph.edit_principal(|principal| principal["accountEnabled"] = false.into());
+    stand.graph.trust("theirs", "https://issuer.example.com", "them", EXCHANGE);
+    stand.graph.writes();
+    for options in [&OF_IDENTITY[..], &[&OF_IDENTITY[..], &["--dry-run"]].concat()] {
+        let ended = stand.applies(options).await;
+        for line in [
+            &*format!("Found: Entrada, client id {}, made 2026-11-30T08:00:00Z", stand.client_id()),
+            "! client secrets: 1. Whoever has one is Entrada to Entra ID",
+            "! certificates: 2. Whoever has one is Entrada to Entra ID",
+            "! another redirect URI: https://spa.example.com/",
+            "! another federated credential: theirs, issuer https://issuer.example.com, subject them",
+            "! the scope mcp.access is one that only administrators consent to (type Admin)",
+            "! the service principal is disabled: nobody can sign in",
+        ] {
+            assert!(ended.stderr.lines().any(|shown| shown == line), "{line}: {ended:?}");
+        }
+        assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
+    }
+    assert_eq!(stand.graph.writes().len(), 0);
+}
+
+/// A first look may miss what is there.
+#[tokio::test]
+async fn what_did_not_show_at_first_keeps_what_it_has() {
+    let stand = Stand::new().await;
+    stand.applies(&[]).await;
+    stand.graph.edit(|application| {
+        application["web"]["redirectUris"] = json!(["https://other.example.com/callback"]);
+    });
+    stand.graph.edit_principal(|principal| principal["appRoleAssignmentRequired"] = true.into());
+    let missed = || Some(instead(404, "Request_ResourceNotFound"));
+    stand.graph.reads_meet([missed()]);
+    stand.applies(&[]).await;
+    let uris = &stand.graph.application()["web"]["redirectUris"];
+    assert_eq!(*uris, json!(["https://other.example.com/callback", format!("{PUBLIC_URL}/auth/callback")]));
+    assert_eq!(stand.graph.principals()[0]["appRoleAssignmentRequired"], true);
+}
+
+#[tokio::test]
+async fn an_authority_that_is_none_of_microsofts_is_never_trusted() {
+    let stand = Stand::new().await;
+    let options = [&OF_IDENTITY[..], &["--authority", "https://login.evil.example"]].concat();
+    stand.is_refused(&options, "none of Microsoft's clouds").await;
+    for public_url in ["https://*.example.com", "http://[::1]:8080"] {
+        let options = ["--tenant", TENANT, "--public-url", public_url, "--credential", "managed-identity"];
+        let ended = stand.run_as(&options, &[]).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("names one host"), "{ended:?}");
+    }
+    assert!(stand.graph.requests().is_empty());
 }
 
 #[tokio::test]
