@@ -32,7 +32,7 @@ use crate::domain::limits::Limits;
 use crate::domain::limits::Rate;
 use crate::flows::AuthServer;
 use crate::flows::keys::KEEP_EVERY;
-use crate::flows::keys::Locked;
+use crate::flows::root::Locked;
 use crate::ports::store::Store;
 use crate::protocol::client_id_url::ClientIdUrl;
 use crate::protocol::issuer::is_loopback;

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::config::Keys;
 use crate::flows::AuthServer;
 use crate::flows::Ports;
-use crate::flows::keys::Locked;
+use crate::flows::root::Locked;
 use crate::ports::clock::Clock;
 use crate::ports::clock::Entropy;
 use crate::ports::root_key::Place;

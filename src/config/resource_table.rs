@@ -5,8 +5,8 @@ use super::settings::Fallback::Required;
 use super::settings::Fallback::Unset;
 use super::settings::Kind;
 use super::settings::Setting;
-use super::table::lifetime;
-use super::table::setting;
+use super::settings::lifetime;
+use super::settings::setting;
 
 pub(super) const RESOURCE: &[Setting] = &[
     setting(

@@ -56,6 +56,26 @@ pub enum Fallback {
     Is(&'static str),
 }
 
+/// A row.
+pub(super) const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: Fallback,
+    meaning: &'static str,
+) -> Setting {
+    Setting { key, kind, default, meaning, secret: false }
+}
+
+/// The row of a time.
+pub(super) const fn lifetime(
+    key: &'static str,
+    default: Fallback,
+    (min, max): (&'static str, &'static str),
+    meaning: &'static str,
+) -> Setting {
+    setting(key, Kind::Duration { min, max }, default, meaning)
+}
+
 /// A list of tables, such as `[[resource]]`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tables {

@@ -4,7 +4,7 @@ use super::settings::Fallback::Is;
 use super::settings::Fallback::Unset;
 use super::settings::Kind;
 use super::settings::Setting;
-use super::table::setting;
+use super::settings::setting;
 
 pub(super) const STORAGE: &[Setting] = &[
     setting(

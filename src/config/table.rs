@@ -1,32 +1,15 @@
 //! The table of settings. The loader, its messages and the README read it; nothing else lists a key.
 
 use super::resource_table::RESOURCE;
-use super::settings::Fallback;
 use super::settings::Fallback::Is;
 use super::settings::Fallback::Required;
 use super::settings::Fallback::Unset;
 use super::settings::Kind;
 use super::settings::Setting;
+use super::settings::lifetime;
+use super::settings::setting;
 use super::storage_table::STORAGE;
 use super::upstream_table::UPSTREAM;
-
-pub(super) const fn setting(
-    key: &'static str,
-    kind: Kind,
-    default: Fallback,
-    meaning: &'static str,
-) -> Setting {
-    Setting { key, kind, default, meaning, secret: false }
-}
-
-pub(super) const fn lifetime(
-    key: &'static str,
-    default: Fallback,
-    (min, max): (&'static str, &'static str),
-    meaning: &'static str,
-) -> Setting {
-    setting(key, Kind::Duration { min, max }, default, meaning)
-}
 
 /// Every setting there is, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &joined();

@@ -5,7 +5,7 @@ use super::settings::Fallback::Required;
 use super::settings::Fallback::Unset;
 use super::settings::Kind;
 use super::settings::Setting;
-use super::table::setting;
+use super::settings::setting;
 
 pub(super) const UPSTREAM: &[Setting] = &[
     setting(

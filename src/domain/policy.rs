@@ -44,6 +44,9 @@ pub const DOWNSTREAM_TOKEN: Duration = Duration::from_secs(5 * 60);
 /// After this time at most, the gateway knows of a revocation that another replica did.
 pub const REVOCATION: Duration = Duration::from_secs(30);
 
+/// How often requests that are under way are looked at.
+pub const LOOKED_AT: Duration = Duration::from_secs(4);
+
 /// Dynamic client registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {

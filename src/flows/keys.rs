@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::Mutex;
 
 use crate::domain::document::Document;
@@ -33,8 +32,8 @@ use crate::flows::refusal::Refusal;
 use crate::flows::refusal::Row;
 use crate::flows::refusal::row;
 use crate::flows::root;
-use crate::ports::root_key::Place;
-use crate::ports::root_key::RootKeyError;
+use crate::flows::root::Locked;
+
 use crate::ports::store::StoreError;
 use crate::protocol::error::ErrorCode;
 
@@ -43,35 +42,6 @@ pub const KEEP_EVERY: Duration = REVOCATION;
 
 /// How often a document of keys is written again when other replicas keep changing it.
 pub(in crate::flows) const ATTEMPTS: usize = 8;
-
-/// Why the program cannot serve on this store with this key. The texts are for the operator.
-#[derive(Debug, Error)]
-pub enum Locked {
-    #[error(transparent)]
-    RootKey(#[from] RootKeyError),
-    #[error("{}", root::missing(.0))]
-    Missing(Place),
-    #[error("{}", root::outdated(.place, *.generation))]
-    Outdated { place: Place, generation: u8 },
-    #[error("{}", root::another(.0))]
-    NotTheStores(Place),
-    #[error(
-        "the store was made for public_url {stored}, and public_url is now {configured}. Every client, code and token belongs to its issuer: set public_url back, or use another store."
-    )]
-    AnotherIssuer { stored: String, configured: String },
-    #[error("the signing keys cannot be made or read: the store's copy does not open with the root key")]
-    SigningKey,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Locked {
-    /// Whether something does not answer, and nothing else is wrong.
-    #[must_use]
-    pub fn is_away(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Away(_)) | Self::RootKey(RootKeyError::Away(_)))
-    }
-}
 
 /// Nothing is served, since the keys are not known, or not all of them: the store was not reached yet, or this replica
 /// has no copy of a new root key.

@@ -28,7 +28,7 @@ pub mod refusal;
 pub mod register;
 mod remembered;
 pub mod revoke;
-mod root;
+pub mod root;
 pub mod rotate;
 pub mod session;
 pub mod standing;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 
+use crate::domain::policy::LOOKED_AT;
 use crate::domain::policy::REVOCATION;
 use crate::domain::time::Timestamp;
 use crate::flows::grants::GrantError;
-use crate::flows::under_way::LOOKED_AT;
 
 /// Bytes of things of one kind: some 100,000 grants whose people are in few groups.
 const REMEMBERED: u64 = 64 * 1024 * 1024;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretBox;
+use thiserror::Error;
 
 use crate::domain::document::Stored;
 use crate::domain::document::WriteId;
@@ -16,11 +17,39 @@ use crate::domain::root_check::Mismatch;
 use crate::domain::root_check::RootCheck;
 use crate::domain::time::Timestamp;
 use crate::flows::Ports;
-use crate::flows::keys::Locked;
 use crate::ports::root_key::Place;
 use crate::ports::root_key::RootKeyError;
 use crate::ports::store::Listing;
 use crate::ports::store::StoreError;
+
+/// Why the program cannot serve on this store with this key. The texts are for the operator.
+#[derive(Debug, Error)]
+pub enum Locked {
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    #[error("{}", missing(.0))]
+    Missing(Place),
+    #[error("{}", outdated(.place, *.generation))]
+    Outdated { place: Place, generation: u8 },
+    #[error("{}", another(.0))]
+    NotTheStores(Place),
+    #[error(
+        "the store was made for public_url {stored}, and public_url is now {configured}. Every client, code and token belongs to its issuer: set public_url back, or use another store."
+    )]
+    AnotherIssuer { stored: String, configured: String },
+    #[error("the signing keys cannot be made or read: the store's copy does not open with the root key")]
+    SigningKey,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Locked {
+    /// Whether something does not answer, and nothing else is wrong.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Away(_)) | Self::RootKey(RootKeyError::Away(_)))
+    }
+}
 
 /// A place that all replicas read may be behind what was written to it, but for so long at most.
 const BEHIND: Duration = Duration::from_secs(10 * 60);

@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::Weak;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -17,14 +16,12 @@ use futures_util::stream;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::person::UserKey;
+use crate::domain::policy::LOOKED_AT;
 use crate::flows::AuthServer;
 use crate::flows::caller::Basis;
 use crate::flows::caller::Caller;
 use crate::flows::caller::Credential;
 use crate::flows::caller::Reason;
-
-/// How often all of them are looked at.
-pub(in crate::flows) const LOOKED_AT: Duration = Duration::from_secs(4);
 
 /// How many grants and keys are looked at together: each may have to be read from the store.
 const TOGETHER: usize = 64;

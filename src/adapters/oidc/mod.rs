@@ -17,6 +17,7 @@ mod entra;
 mod failure;
 mod graph;
 mod http_client;
+mod id_token;
 mod kept;
 mod key_set;
 mod proof;

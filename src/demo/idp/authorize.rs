@@ -10,9 +10,12 @@ use super::fault::Fault;
 use super::fault::Report;
 use super::form::Params;
 use super::memory::Code;
-use super::memory::Freshness;
 use super::memory::Grant;
 use super::page;
+use super::sign_in::Freshness;
+use super::sign_in::Request;
+use super::sign_in::ReturnAddress;
+use super::sign_in::SignIn;
 
 const KNOWN: &[&str] = &[
     "client_id",
@@ -39,31 +42,6 @@ const SIGN_IN_LIFETIME: i64 = 15 * 60;
 const CODE_LIFETIME: i64 = 10 * 60;
 /// The length of an S256 challenge (RFC 7636 §4.2).
 const CHALLENGE_LENGTH: usize = 43;
-
-/// A verified authorization request while its page is shown.
-pub(super) struct SignIn {
-    pub expires_at: i64,
-    site: Site,
-    request: Request,
-    client: ReturnAddress,
-}
-
-/// What an authorization request asks for.
-struct Request {
-    scope: Vec<String>,
-    nonce: Option<String>,
-    challenge: Option<String>,
-    freshness: Freshness,
-    /// `prompt=none`: no page may be shown.
-    silent: bool,
-}
-
-/// A redirect URI of the client, and the state that goes back with every answer.
-struct ReturnAddress {
-    redirect_uri: String,
-    url: Url,
-    state: Option<String>,
-}
 
 /// The authorization endpoint (RFC 6749 §3.1). A fault is shown on a page until it is known that the
 /// redirect URI is the client's, and is redirected from then on.

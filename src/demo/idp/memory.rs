@@ -4,11 +4,12 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use super::authorize::SignIn;
 use super::face::Face;
 use super::fault::Fault;
 use super::keys;
 use super::script::Seen;
+use super::sign_in::Freshness;
+use super::sign_in::SignIn;
 
 /// How many requests and issued secrets are kept for inspection.
 const KEPT: usize = 2_000;
@@ -52,15 +53,6 @@ pub(super) struct Code {
     pub challenge: Option<String>,
     pub expires_at: i64,
     pub spent: bool,
-}
-
-/// How recent a sign-in must be (OpenID Connect Core §3.1.2.1).
-#[derive(Clone, Copy)]
-pub(super) struct Freshness {
-    /// `prompt=login`
-    pub login: bool,
-    /// `max_age`, in seconds
-    pub max_age: Option<u32>,
 }
 
 impl Memory {

@@ -21,6 +21,7 @@ mod page;
 mod person;
 mod script;
 mod serve;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod token;

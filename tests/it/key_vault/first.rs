@@ -1,7 +1,7 @@
 //! The first generation: made by whoever comes first, and by whom else meanwhile.
 
 use axum::http::Method;
-use entrada::flows::keys::Locked;
+use entrada::flows::root::Locked;
 use entrada::ports::root_key::RootKeyStore;
 
 use super::stand::At;

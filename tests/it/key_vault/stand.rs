@@ -77,7 +77,7 @@ pub struct Stopping {
 /// Somebody who starts, and is stopped on the way.
 pub struct Stopped {
     go_on: oneshot::Sender<()>,
-    starting: tokio::task::JoinHandle<Result<(), entrada::flows::keys::Locked>>,
+    starting: tokio::task::JoinHandle<Result<(), entrada::flows::root::Locked>>,
     pub auth: AuthServer,
     pub router: Router,
 }
@@ -99,7 +99,7 @@ impl Stopped {
     }
 
     /// Lets it go on, to its end.
-    pub async fn goes_on(self) -> (Result<(), entrada::flows::keys::Locked>, AuthServer, Router) {
+    pub async fn goes_on(self) -> (Result<(), entrada::flows::root::Locked>, AuthServer, Router) {
         self.go_on.send(()).unwrap();
         (self.starting.await.unwrap(), self.auth, self.router)
     }
