@@ -133,7 +133,8 @@ impl AuthServer {
         now: Timestamp,
     ) -> Reason {
         self.record_upstream("groups", error);
-        let refused = !matches!(error, UpstreamError::Away(_)) && now >= grant.body.vouched_at.plus(REFUSED);
+        let since = grant.body.vouched_at.plus(self.policy().lifetimes.recheck);
+        let refused = !matches!(error, UpstreamError::Away(_)) && now >= since.plus(REFUSED);
         let groups = grant.body.person.groups.take().filter(|_| !refused);
         grant.body.person = Person { groups, ..person };
         let body = &grant.body;
