@@ -28,7 +28,7 @@ async def call(client: Client, memory: Memory) -> None:
 
 async def session(url: str, mode: str, slow: str, arguments: str) -> None:
     """Lists tools, calls one that reports progress, and ends its session."""
-    wire, happened = Wire(), []
+    wire, happened, echoed = Wire(), [], asyncio.Event()
     async with signing_in(url) as (http, *_):
         http.event_hooks["response"].append(wire.saw)
         async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
@@ -41,9 +41,12 @@ async def session(url: str, mode: str, slow: str, arguments: str) -> None:
                 if done == 1:
                     answer = await client.call_tool("echo", {"message": "hello"})
                     happened.append(answer.content[0].text)
+                    echoed.set()
 
             await client.call_tool(slow, json.loads(arguments), progress_callback=progress)
             happened.append("result")
+            # Its answer may come last, and whoever leaves before breaks it off.
+            await echoed.wait()
         gone = await after(http, url, wire.session) if wire.session else None
     told = {"protocol": protocol, "session": wire.session, "tools": tools, "happened": happened}
     print(json.dumps(told | {"deleted": wire.deleted, "gone": gone}), flush=True)
