@@ -64,10 +64,9 @@ pub(super) fn of(status: u16, body: &[u8], wanted: Option<Duration>) -> Refusal 
     let Failure { code, message, details } = serde_json::from_slice::<Failed>(body).unwrap_or_default().error;
     let says = |word: &str| code == word || details.iter().any(|detail| detail.code == word);
     let answered = || format!("it answered {}", told(status, &code));
-    if matches!(status, 400..=403 | 409) {
-        // By Debug: nothing in it may steer the terminal.
-        tracing::warn!(status, code = ?code, message = ?message, "Microsoft Graph does not take a request");
-    }
+    // By Debug: nothing in it may steer the terminal. What a sentence of ours stands for, or is waited for, is for who looks
+    // closer.
+    tracing::debug!(status, code = ?code, message = ?message, "Microsoft Graph does not take a request");
     match status {
         // A service principal whose registration is not known everywhere yet.
         400 if says("NoBackingApplicationObject")
@@ -91,10 +90,13 @@ pub(super) fn of(status: u16, body: &[u8], wanted: Option<Duration>) -> Refusal 
         409 | 423 => Refusal::Again(answered()),
         408 | 500.. => Refusal::Unsure(answered()),
         300..=399 => Refusal::Wrong(NO_GRAPH.to_owned()),
-        _ => Refusal::Wrong(format!(
-            "Microsoft Graph does not take the request: {}. The log has its words.",
-            answered()
-        )),
+        _ => {
+            tracing::warn!(status, code = ?code, message = ?message, "Microsoft Graph does not take a request");
+            Refusal::Wrong(format!(
+                "Microsoft Graph does not take the request: {}. The log has its words.",
+                answered()
+            ))
+        }
     }
 }
 
